@@ -1,6 +1,6 @@
 """The data of the page Home: findings, states of windows, and delays caused by limits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from bidbeacon_pipelines.problems.survey import survey
 from bidbeacon_pipelines.requests.gate import list_gates
 from bidbeacon_pipelines.requests.outlook import limit_of
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.fill import Fill, read_fill
 from bidbeacon_pipelines.states.window_states import count_json
 from bidbeacon_sessions import SessionStore
 
@@ -39,8 +40,23 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
             "limits": _read_limits(connection, now),
         }
         starting = _read_start(connection, answer)
-    plain: dict[str, Any] = msgspec.to_builtins(answer | {"starting": starting})
+        fill = read_fill(connection, now)
+        gates = answer["limits"]["gates"]
+    answer |= {"starting": starting, "fill": _fill_json(fill, gates)}
+    plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
+
+
+def _fill_json(fill: Fill, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    if fill.is_over:
+        return None
+    limits = [f"{gate['region']}: {gate['limit']}" for gate in gates if gate["limit"]]
+    return {
+        "loaded": fill.loaded,
+        "total": fill.total,
+        "sentence": f"{fill.sentence}.",
+        "limits": limits,
+    }
 
 
 def finding_json(known: KnownFinding) -> dict[str, Any]:

@@ -78,10 +78,11 @@ class _Reads:
         "findings": [{"key", "code", "severity", "sentence", "advice", "effects": [{"text",
         "link"}], "count", "names", "accounts", "since", "next_at", "link", "button",
         "other_button", "acknowledged": {"by", "at", "note"}}], "more_findings", "limits",
-        "starting": {"now", "first_data"}}`
+        "starting": {"now", "first_data"}, "fill": {"loaded", "total", "sentence", "limits"}}`
 
         The first of `effects` is the finding's own effect, and the others are consequences of it.
-        `starting` is null once data is loaded.
+        `starting` is null once data is loaded. `fill` is the first load of the history, in windows;
+        it is null once nearly all are loaded.
         """
         read_query(Parameters, request.query_params)
         return JsonAnswer(read_home(self._store, self._settings, self._clock()))

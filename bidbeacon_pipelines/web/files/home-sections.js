@@ -17,7 +17,7 @@ const WHAT_A_WINDOW_IS = "A window is one day of one report of an account";
 
 /** Each section's figures, and the function that renders them; null hides the section. */
 export const SECTIONS = {
-  verdict: { figures: ({ findings, more_findings: more, accounts, datasets, starting, is_sandbox: sandbox }) => [findings.map(({ severity, acknowledged }) => [severity, acknowledged]), more, accounts, datasets, starting, sandbox], render: verdict },
+  verdict: { figures: ({ findings, more_findings: more, accounts, datasets, starting, fill, is_sandbox: sandbox }) => [findings.map(({ severity, acknowledged }) => [severity, acknowledged]), more, accounts, datasets, starting, fill, sandbox], render: verdict },
   findings: { figures: ({ findings, more_findings: more }) => [findings, more], render: findingList },
   datasets: { figures: ({ datasets }) => datasets, render: datasetList },
   jobs: { figures: ({ jobs }) => jobs, render: jobTable },
@@ -29,13 +29,14 @@ const classOf = (state) => state.replaceAll(" ", "-").toLowerCase();
 const heading = (id, text) => el("h2", { id: `${id}-title` }, text);
 
 /** The verdict `{level, title}`; `level` is ok, warning, failure, or empty if unknown. */
-export function verdictOf({ findings, more_findings: more, accounts, starting }) {
+export function verdictOf({ findings, more_findings: more, accounts, starting, fill }) {
   const open = findings.filter(({ acknowledged }) => acknowledged === null).map(({ severity }) => severity);
   const failures = open.filter((severity) => severity === "error").length + more;
   const warnings = open.filter((severity) => severity === "warning").length;
   if (starting !== null && failures === 0) return { level: "empty", title: "Starting" };
   if (accounts.accounts === 0 && failures === 0) return { level: "empty", title: "Nothing is set up yet" };
   if (failures > 0) return { level: "failure", title: `${counted(failures, "problem")}${warnings > 0 ? `, ${counted(warnings, "warning")}` : ""}` };
+  if (fill && starting === null) return { level: "filling", title: `Loading history${warnings > 0 ? `, ${counted(warnings, "warning")}` : ""}` };
   if (warnings > 0) return { level: "warning", title: counted(warnings, "warning") };
   return { level: "ok", title: "Everything is all right" };
 }
@@ -50,7 +51,7 @@ function verdict(data) {
     return count === 0 ? [] : [", ", el("a", { href: coverage(name, state) }, `${number(count)} ${state}`)];
   };
   const { accounts, ads_accounts: adsAccounts, countries } = data.accounts;
-  const mark = { ok: "succeeded", warning: "warnings", failure: "problems", empty: "skipped" }[level];
+  const mark = { ok: "succeeded", filling: "running", warning: "warnings", failure: "problems", empty: "skipped" }[level];
   return [
     el("h1", {}, statusIcon(mark, true), title),
     level === "empty" && data.starting && el("p", { class: "summary" }, data.starting.now, " ", data.starting.first_data),
@@ -64,8 +65,14 @@ function verdict(data) {
       windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...GOING_ON.flatMap(inState)],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
+    data.fill && !data.starting && fillText(data.fill),
     el("p", { class: "purpose" }, "BidBeacon requests reports from Amazon Ads, requests them again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
   ];
+}
+
+/** How far the first load of the history is, and what limits it. */
+function fillText({ loaded, total, sentence, limits }) {
+  return el("div", { class: "fill" }, el("progress", { value: loaded, max: total, "aria-label": "Days of history that are loaded" }), el("p", {}, sentence, " ", limits.length > 0 ? [limits.join(" "), " "] : null, el("a", { href: "/queue" }, "What is waited for")));
 }
 
 const coverage = (dataset, state, of) => `/coverage?${new URLSearchParams({ dataset, ...(state && { state }), days: ALL_DAYS, ...of })}`;

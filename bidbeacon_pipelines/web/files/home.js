@@ -26,6 +26,7 @@ function draw(data) {
   const { level, title } = verdictOf(data);
   if (shown.has("verdict") && byId("verdict").dataset.level !== level) announce(title);
   byId("verdict").dataset.level = level;
+  byId("home").classList.toggle("is-filling", data.fill !== null);
   for (const [id, { figures, render }] of Object.entries(SECTIONS)) {
     const key = JSON.stringify(figures(data));
     if (shown.get(id) === key) continue;
@@ -35,7 +36,7 @@ function draw(data) {
     box.hidden = children === null;
     keepingFocus(box, () => box.replaceChildren(...(children ?? []).filter(Boolean)));
   }
-  document.title = `${level === "ok" || level === "empty" ? "" : "⚠ "}Home · BidBeacon`;
+  document.title = `${["ok", "empty", "filling"].includes(level) ? "" : "⚠ "}Home · BidBeacon`;
   if (byId("home").getAttribute("aria-busy") === "true" && location.hash) byId(location.hash.slice(1))?.scrollIntoView(); // it was hidden until now
   byId("home").setAttribute("aria-busy", "false");
 }

@@ -35,6 +35,8 @@ _REPAIRS: Final = tuple(
         """report_requests SET next_step_at = :now
             WHERE next_step_at > CAST(:now AS timestamptz) + interval '2 days'""",
         "report_requests SET created_at = :now WHERE created_at > :now",
+        "report_requests SET due_at = :now WHERE due_at > :now",
+        "report_requests SET completed_at = :now WHERE completed_at > :now",
         """report_requests SET sent_at = :now, late_at = late_at - (sent_at - :now)
             WHERE sent_at > :now""",
         """report_windows SET next_refresh_at = :now

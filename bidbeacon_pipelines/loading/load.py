@@ -182,7 +182,14 @@ def load_report(
         results[row["account_key"]].not_served.append(row)
     for load in loads:
         result = results[load.account.account_key]
-        insert_load(connection, scope, load.account, result.counts, result.silent_days)
+        insert_load(
+            connection,
+            scope,
+            load.account,
+            result.counts,
+            silent=result.silent_days,
+            first_days=load.first_days,
+        )
     return results
 
 
@@ -208,6 +215,12 @@ class _AccountLoad:
     def accepted(self) -> list[date]:
         """The days of the accepted windows."""
         return [day for day, verdict in self.verdicts.items() if isinstance(verdict, Accept)]
+
+    @property
+    def first_days(self) -> int:
+        """The number of accepted days that had never been loaded."""
+        new = {window.window_date for window in self.windows if window.last_loaded_at is None}
+        return len(new.intersection(self.accepted))
 
     def judge(self) -> None:
         limit, silent = self.rules.bad_row_share, self._silent_days()

@@ -82,9 +82,14 @@ def insert_load(
     scope: ReportScope,
     account: Account,
     counts: Mapping[str, int],
+    *,
     silent: Sequence[date],
+    first_days: int,
 ) -> None:
-    """Store an account's row counts of a report, and `silent`: the days accepted without rows."""
+    """Store a load: an account's row `counts` and the `silent` days, accepted without rows.
+
+    `first_days` is the number of days that were loaded for the first time.
+    """
     start, end = scope.period
     statement = insert(ReportLoad).values(
         request_id=scope.request_id,
@@ -95,6 +100,7 @@ def insert_load(
         data_as_of=scope.data_as_of,
         session_id=scope.session_id,
         silent_days=silent,
+        first_days=first_days,
         **account.identity,
         **counts,
     )

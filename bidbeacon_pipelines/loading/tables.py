@@ -21,7 +21,8 @@ class ReportLoad(PipelinesBase):
     loaded the report. `silent_days` are days that were accepted without rows, although the country
     has deliverable campaigns.
     `rows_withheld` counts valid rows of windows that were not accepted. `rows_ignored` counts rows
-    of other countries, days and ad products.
+    of other countries, days and ad products. `first_days` counts the days that were loaded for the
+    first time.
     """
 
     __tablename__ = "report_loads"
@@ -43,6 +44,7 @@ class ReportLoad(PipelinesBase):
     rows_withheld: Mapped[int]
     rows_ignored: Mapped[int]
     silent_days: Mapped[list[date]] = mapped_column(ARRAY(Date), server_default=text("'{}'"))
+    first_days: Mapped[int] = mapped_column(server_default="0")
 
     __table_args__ = (
         _account(),
@@ -55,6 +57,7 @@ class ReportLoad(PipelinesBase):
             "least(rows_loaded, rows_summed, rows_quarantined, rows_withheld, rows_ignored) >= 0",
             name="counts_not_negative",
         ),
+        Index("ix_report_loads_loaded", "loaded_at"),
         Index("ix_report_loads_silent", "data_as_of", postgresql_where=text("silent_days <> '{}'")),
     )
 

@@ -21,6 +21,7 @@ from bidbeacon_pipelines.database.unwritable_folders import IS_PAUSED_HERE, plac
 from bidbeacon_pipelines.datasets.registry import DATASETS, DatasetReport
 from bidbeacon_pipelines.requests.planning_rules import Candidate, PlannedRequest
 from bidbeacon_pipelines.requests.tables import OPEN_REQUEST, LoadByHand, ReportRequest
+from bidbeacon_pipelines.windows.due import DUE_SINCE
 from bidbeacon_pipelines.windows.rules import RETRIED_FOR
 from bidbeacon_sessions.leases import end_dead_connections, is_unclaimed
 
@@ -333,18 +334,26 @@ def list_candidates(
 # A day between due ones is included once it is over in the account's own time zone: in other
 # countries it may go on for hours.
 _ATTACH = text(f"""
-    UPDATE report_windows w
-       SET request_id = r.id, last_request_id = r.id, status = 'requested',
-           last_requested_at = now()
-      FROM report_requests r, advertiser_accounts a
-     WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
-       AND w.account_id = a.account_id AND w.country_code = a.country_code
-       AND w.dataset = r.dataset AND w.report = r.report
-       AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
-       AND w.expires_at > :now
-       AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
-            OR NOT r.by_hand AND w.status <> 'not_served' AND w.window_date
-               < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))""")
+    WITH attached AS (
+        UPDATE report_windows w
+           SET request_id = r.id, last_request_id = r.id, status = 'requested',
+               last_requested_at = now()
+          FROM report_requests r, advertiser_accounts a JOIN ads_accounts o USING (account_id)
+         WHERE r.id = :request_id AND a.account_id = r.account_id AND {IS_ACTIVE}
+           AND w.account_id = a.account_id AND w.country_code = a.country_code
+           AND w.dataset = r.dataset AND w.report = r.report
+           AND w.window_date BETWEEN r.start_date AND r.end_date AND w.request_id IS NULL
+           AND w.expires_at > :now
+           AND (w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
+                OR NOT r.by_hand AND w.status <> 'not_served' AND w.window_date
+                   < CAST(CAST(:now AS timestamptz) AT TIME ZONE a.time_zone AS date))
+        RETURNING CASE WHEN w.wanted_by IS NOT NULL OR w.next_refresh_at <= :now
+                       THEN least(:now, w.wanted_at, {DUE_SINCE}) END AS due_at),
+    due AS (
+        UPDATE report_requests
+           SET due_at = least(due_at, (SELECT min(due_at) FROM attached))
+         WHERE id = :request_id)
+    SELECT count(*) FROM attached""")
 _IS_NEEDED = text(f"""
     SELECT EXISTS (
         SELECT FROM report_requests r
@@ -365,9 +374,11 @@ def attach_windows(connection: Connection, request_id: int, *, now: datetime) ->
     """Attach the due and user-requested windows of a request's period; return their number.
 
     If the request is not `by_hand`, all other past days of the period that Amazon serves are
-    attached too. Windows that are attached to another request are left out.
+    attached too. Windows that are attached to another request are left out. The request's `due_at`
+    becomes the instant at which the first of its windows fell due or was wanted.
     """
-    return connection.execute(_ATTACH, {"request_id": request_id, "now": now}).rowcount
+    values = {"request_id": request_id, "now": now}
+    return int(connection.execute(_ATTACH, values).scalar_one())
 
 
 def is_needed(connection: Connection, request_id: int, *, now: datetime) -> bool:

@@ -297,7 +297,8 @@ def _after_step(row: "ReportRequest", step: Step, now: datetime) -> "ReportReque
         case Load():
             return row.with_changes(loads=row.loads + 1)
         case Retry(at=at, failure=failure):
-            nothing = {"report_id": None, "amazon_status": None, "polls": 0, "loads": 0}
+            nothing = {"report_id": None, "amazon_status": None, "completed_at": None}
+            nothing |= {"polls": 0, "loads": 0}
             planned = RequestStatus.PLANNED.value
             return row.with_changes(status=planned, **nothing, **_failed(failure, at))
         case GiveUp(failure=failure):
@@ -331,7 +332,8 @@ def _reported(
         report_id=report.report_id, amazon_status=report.amazon_status, **_sent(row, sent_at)
     )
     if report.is_complete:
-        return known.with_changes(status=RequestStatus.COMPLETED.value, **_failed(None, None))
+        complete = {"status": RequestStatus.COMPLETED.value, "completed_at": now}
+        return known.with_changes(**complete, **_failed(None, None))
     if row.status == RequestStatus.IN_FLIGHT:
         return _polled(known, None, now, polling)
     first_poll = _failed(None, now + polling.pause(0))

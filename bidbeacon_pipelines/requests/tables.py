@@ -24,7 +24,9 @@ class ReportRequest(PipelinesBase):
     first poll. If the report is not ready at `late_at`, Amazon takes far longer than usual.
     `locked_by` is the session that locked the request; the lock ends with the session's lease. If
     this request repeats a part of a refused request, to learn which days Amazon serves, `narrows`
-    is the id of the refused request. `first_failed_at` is when an attempt first failed.
+    is the id of the refused request. `first_failed_at` is when an attempt first failed. `due_at` is
+    when the first of its windows fell due or was wanted by a user; null before the first attempt.
+    `completed_at` is when a poll first found the report complete.
     """
 
     __tablename__ = "report_requests"
@@ -49,6 +51,8 @@ class ReportRequest(PipelinesBase):
     late_at: Mapped[datetime | None]
     next_step_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
     failure_kind: Mapped[str | None]
     cause: Mapped[dict[str, Any] | None]
     first_failed_at: Mapped[datetime | None]
@@ -77,6 +81,7 @@ class ReportRequest(PipelinesBase):
         ),
         CheckConstraint("jsonb_typeof(cause) = 'object'", name="cause_is_an_object"),
         Index("ix_report_requests_open", "next_step_at", postgresql_where=text(OPEN_REQUEST)),
+        Index("ix_report_requests_finished", "finished_at"),
         Index("ix_report_requests_account", "account_id", "dataset", "report", "sent_at"),
         Index(
             "ix_report_requests_narrows", "narrows", postgresql_where=text("narrows IS NOT NULL")

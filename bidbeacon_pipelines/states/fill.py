@@ -59,10 +59,9 @@ _FILL = text(f"""
           FROM ({_MISSING}) m JOIN refreshed USING (account_id, country_code))
     SELECT kind, CAST(coalesce(windows, 0) AS bigint) AS windows FROM counted""")
 _LOADS = text(f"""
-    SELECT count(*) AS loads, coalesce(sum(end_date - start_date + 1), 0) AS days,
-           min(loaded_at) AS since
+    SELECT count(*) AS loads, coalesce(sum(first_days), 0) AS days, min(loaded_at) AS since
       FROM report_loads
-     WHERE loaded_at >= :since AND {_OF_ACCOUNT}""")
+     WHERE loaded_at >= :since AND first_days > 0 AND {_OF_ACCOUNT}""")
 
 
 @dataclass(frozen=True)
@@ -123,4 +122,6 @@ def time_left(shortest: int, longest: int) -> str:
     step = 5 if unit == "minute" and longest > _ROUNDED_FROM else 1
     low = max(1, shortest // (minutes * step) * step)
     high = max(low, -(-longest // (minutes * step)) * step)
-    return f"about {low} to {high} {unit}s" if low < high else f"about {high} {unit}{'s' * (high > 1)}"
+    if low < high:
+        return f"about {low} to {high} {unit}s"
+    return f"about {high} {unit}" if high == 1 else f"about {high} {unit}s"

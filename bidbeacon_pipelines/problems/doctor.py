@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -23,7 +23,10 @@ from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Effect, Finding
 from bidbeacon_pipelines.problems.survey import survey
+from bidbeacon_pipelines.requests.gate import list_gates
+from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Region, Settings
+from bidbeacon_pipelines.states.fill import read_fill
 from bidbeacon_sessions.sentences import format_duration
 
 _HASTY = RetryPolicy(attempts=2, patience=2.0)
@@ -50,6 +53,7 @@ def examine(
             now = read_now(connection, settings)
             findings = survey(connection, settings, now).findings
             yield from list_open(connection, findings, now)
+            yield from _check_history(connection, settings, now)
             yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
@@ -153,6 +157,18 @@ def _list_processes(connection: Connection) -> Finding:
         effects.append(Effect(line, ""))
     found, facts = f"{len(seen)} seen within a day", {"processes": seen}
     return _check("processes", Severity.FINE, found, effects=tuple(effects), facts=facts)
+
+
+def _check_history(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+    """Yield how far the first load of the history is, and what delays it, until it is over."""
+    fill = read_fill(connection, now)
+    if fill.is_over:
+        return
+    gates, at_once = list_gates(connection, now=now), settings.loads_at_once
+    limits = list_limits(connection, gates, loads_at_once=at_once, now=now)
+    facts = {"loaded": fill.loaded, "total": fill.total, "minutes_left": fill.minutes_left}
+    effects = tuple(Effect(one, "") for one in limits)
+    yield _check("history", Severity.FINE, fill.sentence, effects=effects, facts=facts)
 
 
 def _count_accounts(connection: Connection) -> Finding:

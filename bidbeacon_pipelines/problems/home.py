@@ -14,10 +14,11 @@ from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.gate import list_gates
+from bidbeacon_pipelines.requests.gate import GateState, list_gates
 from bidbeacon_pipelines.requests.outlook import limit_of
+from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.states.fill import Fill, read_fill
+from bidbeacon_pipelines.states.fill import fill_json, read_fill
 from bidbeacon_pipelines.states.window_states import count_json
 from bidbeacon_sessions import SessionStore
 
@@ -30,6 +31,7 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
     with store.snapshot() as connection:
         state = survey(connection, settings, now)
         findings = list_open(connection, state.findings, now)
+        gates = list_gates(connection, now=now)
         answer = {
             "at": now,
             "is_sandbox": settings.uses_sandbox,
@@ -37,26 +39,14 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
             "datasets": [count_json(name, state.windows.get(name, {})) for name in DATASETS],
             "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
             "more_findings": max(0, len(findings) - MOST_FINDINGS),
-            "limits": _read_limits(connection, now),
+            "limits": _read_limits(connection, gates, now),
         }
         starting = _read_start(connection, answer)
         fill = read_fill(connection, now)
-        gates = answer["limits"]["gates"]
-    answer |= {"starting": starting, "fill": _fill_json(fill, gates)}
+        limits = list_limits(connection, gates, loads_at_once=settings.loads_at_once, now=now)
+    answer |= {"starting": starting, "fill": fill_json(fill, limits)}
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
-
-
-def _fill_json(fill: Fill, gates: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    if fill.is_over:
-        return None
-    limits = [f"{gate['region']}: {gate['limit']}" for gate in gates if gate["limit"]]
-    return {
-        "loaded": fill.loaded,
-        "total": fill.total,
-        "sentence": f"{fill.sentence}.",
-        "limits": limits,
-    }
 
 
 def finding_json(known: KnownFinding) -> dict[str, Any]:
@@ -98,13 +88,12 @@ _PUT_OFF = text("""
      ORDER BY reports DESC, r.dataset""")
 
 
-def _read_limits(connection: Connection, now: datetime) -> dict[str, Any]:
+def _read_limits(
+    connection: Connection, gates: Sequence[GateState], now: datetime
+) -> dict[str, Any]:
     calls = summarize_calls(connection, now - _RECENTLY)
     return {
-        "gates": [
-            gate.facts(now) | {"limit": limit_of(gate, now)}
-            for gate in list_gates(connection, now=now)
-        ],
+        "gates": [gate.facts(now) | {"limit": limit_of(gate, now)} for gate in gates],
         "calls": {
             "count": sum(each["calls"] for each in calls),
             "failed": sum(each["failed"] for each in calls),

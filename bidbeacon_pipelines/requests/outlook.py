@@ -158,6 +158,24 @@ def limit_of(gate: GateState, now: datetime) -> str | None:
     return f"Amazon has throttled report creation (429): {pace} is requested."
 
 
+def limit_of_loads(running: int, at_once: int, waiting: int) -> str | None:
+    """Return a sentence if complete reports wait because as many loads run as may run at once."""
+    if not waiting or running < at_once:
+        return None
+    loads = "the load" if at_once == 1 else f"one of the {at_once} loads"
+    reports = "1 complete report waits" if waiting == 1 else f"{waiting:,} complete reports wait"
+    return f"{reports} until {loads} that may run at once has ended (BIDBEACON_LOADS_AT_ONCE)."
+
+
+def limit_of_cadence(accounts: int, next_at: datetime | None) -> str | None:
+    """Return a sentence if due days of some ads accounts wait for the time of their cadence."""
+    if not accounts or next_at is None:
+        return None
+    if accounts == 1:
+        return f"1 ads account waits for its cadence, until {when(next_at)}."
+    return f"{accounts:,} ads accounts wait for their cadence, the first until {when(next_at)}."
+
+
 def when(at: datetime) -> str:
     """Return an instant as text, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"

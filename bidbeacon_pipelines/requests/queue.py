@@ -1,6 +1,7 @@
 """The data of the page Queue: open requests, what each waits for, and what limits them all."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -10,9 +11,18 @@ from sqlalchemy import Connection, Row, RowMapping
 from bidbeacon_pipelines.causes import explain
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.requests.gate import GateState, list_gates
-from bidbeacon_pipelines.requests.outlook import Outlook, QueueState, limit_of, queue_state
+from bidbeacon_pipelines.requests.outlook import (
+    Outlook,
+    QueueState,
+    limit_of,
+    limit_of_cadence,
+    limit_of_loads,
+    queue_state,
+)
 from bidbeacon_pipelines.requests.queries import list_requests
 from bidbeacon_pipelines.requests.queue_queries import (
+    count_complete,
+    find_cadence_waits,
     list_open_requests,
     list_request_details,
     read_speed,
@@ -42,7 +52,8 @@ def read_queue(
     Use a REPEATABLE READ transaction, so that all queries see the same state of the database.
     """
     everything = [(_state_of(one, now), one) for one in list_open_requests(connection)]
-    running = sum(of is QueueState.LOADING for of, _ in everything)
+    complete = Counter(of for of, _ in everything)
+    running = complete[QueueState.LOADING]
     found = [
         (of, one)
         for of, one in everything
@@ -72,11 +83,32 @@ def read_queue(
             "at_once": loads_at_once,
             "last_hour": int(speed["loads"]),
             "rows_last_hour": int(speed["rows"]),
+            "limit": limit_of_loads(running, loads_at_once, complete[QueueState.READY]),
         },
         "requests": [_request_json(rows[id_], details[id_], gates, now, loads_full) for id_ in ids],
     }
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
+
+
+def list_limits(
+    connection: Connection,
+    gates: Sequence[GateState],
+    *,
+    loads_at_once: int,
+    now: datetime,
+    account_id: str | None = None,
+) -> list[str]:
+    """Return sentences on what delays reports: places, throttling, loads at once, a cadence.
+
+    `gates` are the gates in question; `account_id` restricts the cadences to one ads account.
+    """
+    by_gate = ((gate.gate.region, limit_of(gate, now)) for gate in gates)
+    limits = [f"{region}: {limit}" for region, limit in by_gate if limit]
+    running, waiting = count_complete(connection)
+    loads = limit_of_loads(running, loads_at_once, waiting)
+    cadence = limit_of_cadence(*find_cadence_waits(connection, now, account_id))
+    return [*limits, *filter(None, (loads, cadence))]
 
 
 def _state_of(row: Row[Any], now: datetime) -> QueueState:

@@ -76,3 +76,40 @@ def read_speed(connection: Connection, now: datetime) -> tuple[dict[str, int], R
     values = {"since": now - timedelta(hours=1)}
     creates = {row.region: int(row.creates) for row in connection.execute(_CREATES, values)}
     return creates, connection.execute(_LOADS, values).mappings().one()
+
+
+_COMPLETE = text("""
+    SELECT count(l.session_id) AS running, count(*) - count(l.session_id) AS waiting
+      FROM report_requests r
+      LEFT JOIN session_leases l
+             ON l.session_id = r.locked_by AND l.expires_at > clock_timestamp()
+     WHERE r.status = 'completed'""")
+
+
+def count_complete(connection: Connection) -> tuple[int, int]:
+    """Return the number of complete reports that are being loaded, and of those that wait."""
+    row = connection.execute(_COMPLETE).one()
+    return int(row.running), int(row.waiting)
+
+
+_WAIT_FOR_CADENCE = text("""
+    SELECT count(*) AS accounts, min(o.next_run_at) AS next_at
+      FROM ads_accounts o
+     WHERE o.next_run_at > :now AND o.needs_attention IS NULL
+       AND (CAST(:account_id AS text) IS NULL OR o.account_id = :account_id)
+       AND o.account_id IN (SELECT account_id FROM report_windows
+                             WHERE last_loaded_at IS NULL AND request_id IS NULL
+                               AND expires_at > :now AND next_refresh_at <= :now)
+       AND NOT EXISTS (SELECT FROM report_requests r
+                        WHERE r.account_id = o.account_id AND r.status = 'planned')""")
+
+
+def find_cadence_waits(
+    connection: Connection, now: datetime, account_id: str | None
+) -> tuple[int, datetime | None]:
+    """Return how many ads accounts have never-loaded due days that wait for their cadence.
+
+    The second value is the earliest time at which one of them is planned.
+    """
+    row = connection.execute(_WAIT_FOR_CADENCE, {"now": now, "account_id": account_id}).one()
+    return int(row.accounts), row.next_at

@@ -297,8 +297,8 @@ def _after_step(row: "ReportRequest", step: Step, now: datetime) -> "ReportReque
         case Load():
             return row.with_changes(loads=row.loads + 1)
         case Retry(at=at, failure=failure):
-            nothing = {"report_id": None, "amazon_status": None, "completed_at": None}
-            nothing |= {"polls": 0, "loads": 0}
+            unknown = {"report_id": None, "amazon_status": None, "completed_at": None}
+            nothing = unknown | {"polls": 0, "loads": 0}
             planned = RequestStatus.PLANNED.value
             return row.with_changes(status=planned, **nothing, **_failed(failure, at))
         case GiveUp(failure=failure):

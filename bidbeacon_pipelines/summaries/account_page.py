@@ -11,7 +11,10 @@ from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.datasets.fields import product_name
 from bidbeacon_pipelines.datasets.registry import DATASETS
 from bidbeacon_pipelines.entities.queries import count_entities
+from bidbeacon_pipelines.requests.gate import list_gates
+from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.states.fill import fill_json, read_fill
 from bidbeacon_pipelines.states.window_states import count_json, count_states
 from bidbeacon_pipelines.summaries.queries import sum_up_days, sum_up_periods
 from bidbeacon_pipelines.windows.rules import local_date
@@ -29,10 +32,16 @@ def read_account(
     Amounts are exact, as text. Call this in a REPEATABLE READ transaction for consistent figures.
     """
     states = count_states(connection, account, now, settings.late_after)
+    owner, at_once = account.ads_account, settings.loads_at_once
+    gates = list_gates(connection, now=now, client_id=owner.client_id, region=owner.region)
+    limits = list_limits(
+        connection, gates, loads_at_once=at_once, now=now, account_id=account.account_id
+    )
     answer = {
         "at": now,
         **who_json(account),
         "datasets": [count_json(name, states.get(name, {})) for name in DATASETS],
+        "fill": fill_json(read_fill(connection, now, account), limits),
         "figures": _figures(connection, account, now),
         "entities": count_entities(connection, account),
         "schedule": schedule_json(account),

@@ -92,10 +92,11 @@ class _Reads:
 
         `{"at", "key", "label", "ads_account", "amazon_name", "alias", "country", "time_zone",
         "currency", "account_type", "credential", "region", "paused", "amazon_status",
-        "needs_attention", "can_resume", "stopped", "stop_reason", "datasets", "figures": {"from",
-        "to", "before_from", "currency", "products": [{"ad_product", "name", "attribution_days",
-        "recent", "before"}], "days"}, "entities", "schedule", "wanted"}`
+        "needs_attention", "can_resume", "stopped", "stop_reason", "datasets", "fill", "figures":
+        {"from", "to", "before_from", "currency", "products": [{"ad_product", "name",
+        "attribution_days", "recent", "before"}], "days"}, "entities", "schedule", "wanted"}`
 
+        `fill` is the first load of the account's history, as for Home.
         Amounts are exact decimals, as text. The entry of `products` whose `ad_product` is null has
         the sums of all ad products.
         """

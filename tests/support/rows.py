@@ -2,7 +2,7 @@
 
 Each function takes a connection, or an engine to commit on. Columns that are not given have
 sensible values; conditions are those of SQLAlchemy: `ReportWindow.load_count > 0`. A value may be
-an expression: `next_refresh_at=func.now()`. Loads are made by `tests/postgres/load_world.py`.
+an expression: `next_refresh_at=func.now()`. Loads with rows are made by `tests/postgres/load_world.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,6 +20,7 @@ from bidbeacon_pipelines.database.tables import SimulatedTime
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_pipelines.entities.queries import merge_entities, name_targets
 from bidbeacon_pipelines.entities.tables import Campaign
+from bidbeacon_pipelines.loading.tables import ReportLoad
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.values.countries import COUNTRIES
 from bidbeacon_pipelines.windows.rules import expires_at
@@ -29,6 +30,7 @@ from bidbeacon_sessions.tables import SessionHeader
 Database = Connection | Engine
 Condition = ColumnElement[bool]
 ONE = "amzn1.ads-account.g.one"
+_KINDS_OF_ROWS = ("read", "loaded", "summed", "quarantined", "withheld", "ignored")
 Table = type[AdsAccount | Account | ReportWindow | ReportRequest | SessionHeader]
 
 
@@ -140,6 +142,24 @@ def add_request(
     statement = insert(ReportRequest).values(values | columns).returning(ReportRequest.id)
     with _begun(db) as connection:
         return int(connection.execute(statement).scalar_one())
+
+
+def add_load(db: Database, account: Account, day: date, at: datetime, **columns: Any) -> None:
+    """Store a load of one day, as the first one, of a request that is loaded."""
+    times = {"sent_at": at, "finished_at": at}
+    values = account.identity | {
+        "request_id": add_request(db, account.account_id, day, status="loaded", **times),
+        "dataset": "daily_targets",
+        "report": "SP+SB+SD",
+        "start_date": day,
+        "end_date": day,
+        "data_as_of": at,
+        "loaded_at": at,
+        "session_id": uuid4(),
+        "first_days": 1,
+        **{f"rows_{kind}": 0 for kind in _KINDS_OF_ROWS},
+    }
+    _execute(db, insert(ReportLoad).values(values | columns))
 
 
 def add_session(db: Database, job_name: str = "test", **columns: Any) -> UUID:

@@ -98,7 +98,13 @@ def test_limits_are_those_of_now(queue: httpx.Client) -> None:
     found = read(queue)
     [gate] = found["gates"]
     assert ("NA", 4, 3) == (gate["region"], gate["places"], gate["planned"])
-    assert {"running": 1, "at_once": 2, "last_hour": 0, "rows_last_hour": 0} == found["loads"]
+    assert {
+        "running": 1,
+        "at_once": 2,
+        "last_hour": 0,
+        "rows_last_hour": 0,
+        "limit": None,
+    } == found["loads"]
 
 
 @pytest.mark.parametrize(

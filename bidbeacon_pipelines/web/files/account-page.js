@@ -4,7 +4,7 @@ import { figuresSection } from "./account-figures.js";
 import { actsSection, entitiesSection, headSection, scheduleSection, sessionsSection } from "./account-sections.js";
 import { bindBar } from "./bar.js";
 import { byId, keepingFocus } from "./dom.js";
-import { datasetList } from "./home-sections.js";
+import { datasetList, fillSection } from "./home-sections.js";
 import { LiveData } from "./live-data.js";
 import { hideNotice } from "./notice.js";
 import { fetchJson } from "./stream.js";
@@ -13,7 +13,7 @@ import { setServerTime } from "./time.js";
 
 const RENEW_MS = 3_000;
 const MOST_SESSIONS = 8;
-const SECTIONS = { head: headSection, figures: figuresSection, datasets: (data) => datasetList(data, { accounts: data.key }), schedule: scheduleSection, entities: entitiesSection };
+const SECTIONS = { head: headSection, figures: figuresSection, datasets: (data) => [...datasetList(data, { accounts: data.key }), fillSection(data, { account: data.key })], schedule: scheduleSection, entities: entitiesSection };
 
 const key = decodeURIComponent(location.pathname.split("/").at(-1) ?? "");
 const shown = new Map();
@@ -34,6 +34,7 @@ function draw({ account, sessions }) {
   const { at, ...figures } = account;
   for (const [id, section] of Object.entries(SECTIONS)) put(id, figures, () => section(account));
   put("sessions", sessions.map(({ id, status, outcome }) => [id, status, outcome]), () => sessionsSection(sessions, key, brief));
+  byId("content").classList.toggle("is-filling", account.fill !== null);
   byId("content").setAttribute("aria-busy", "false");
 }
 

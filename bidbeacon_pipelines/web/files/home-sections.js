@@ -65,14 +65,16 @@ function verdict(data) {
       windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...GOING_ON.flatMap(inState)],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
-    data.fill && !data.starting && fillText(data.fill),
+    !data.starting && fillSection(data),
     el("p", { class: "purpose" }, "BidBeacon requests reports from Amazon Ads, requests them again while their figures still change, and records everything it does as ", el("a", { href: "/sessions" }, "sessions"), "."),
   ];
 }
 
-/** How far the first load of the history is, and what limits it. */
-function fillText({ loaded, total, sentence, limits }) {
-  return el("div", { class: "fill" }, el("progress", { value: loaded, max: total, "aria-label": "Days of history that are loaded" }), el("p", {}, sentence, " ", limits.length > 0 ? [limits.join(" "), " "] : null, el("a", { href: "/queue" }, "What is waited for")));
+/** How far the first load of the history is, and what limits it; null once it is over. */
+export function fillSection({ fill }, of = {}) {
+  if (!fill) return null;
+  const bar = el("progress", { value: fill.loaded, max: fill.total, "aria-label": "Days of history that are loaded" });
+  return el("div", { class: "fill" }, bar, el("p", {}, [fill.sentence, ...fill.limits].join(" "), " ", el("a", { href: `/queue?${new URLSearchParams(of)}` }, "Report requests")));
 }
 
 const coverage = (dataset, state, of) => `/coverage?${new URLSearchParams({ dataset, ...(state && { state }), days: ALL_DAYS, ...of })}`;

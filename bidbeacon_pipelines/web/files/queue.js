@@ -81,9 +81,8 @@ function headSection({ counts }) {
 }
 
 function limitsSection({ gates, loads }) {
-  const full = loads.running >= loads.at_once && [" ", el("b", {}, "Complete reports wait until a load ends (BIDBEACON_LOADS_AT_ONCE).")];
   const rows = gates.map((gate) => [`Reports in ${gate.region}`, `${number(gate.in_flight)} of ${number(gate.places)} slots are in use, ${number(gate.planned)} planned, ${number(gate.created)} requested in the last hour.`, gate.limit && [" ", el("b", {}, gate.limit)]]);
-  rows.push(["Loads", `${number(loads.running)} of ${number(loads.at_once)} are running; ${counted(loads.last_hour, "report")} with ${counted(loads.rows_last_hour, "row")} loaded in the last hour.`, full]);
+  rows.push(["Loads", `${number(loads.running)} of ${number(loads.at_once)} are running; ${counted(loads.last_hour, "report")} with ${counted(loads.rows_last_hour, "row")} loaded in the last hour.`, loads.limit && [" ", el("b", {}, loads.limit)]]);
   return [el("h2", { id: "limits-title" }, "What limits it"), el("dl", { class: "limits" }, rows.map(([name, ...value]) => [el("dt", {}, name), el("dd", {}, value.flat())]).flat())];
 }
 

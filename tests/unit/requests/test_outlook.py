@@ -7,7 +7,13 @@ import pytest
 
 from bidbeacon_pipelines.causes import cause
 from bidbeacon_pipelines.requests.gate import GateState
-from bidbeacon_pipelines.requests.outlook import Outlook, QueueState, limit_of
+from bidbeacon_pipelines.requests.outlook import (
+    Outlook,
+    QueueState,
+    limit_of,
+    limit_of_cadence,
+    limit_of_loads,
+)
 from bidbeacon_pipelines.requests.tables import ReportGate, ReportRequest
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -126,3 +132,30 @@ def test_a_request_says_what_happens_next(found: Outlook, state: str, next_step:
 def test_a_gate_says_what_delays_its_reports(found: GateState, limit: str | None) -> None:
     """Nothing delays it while nothing is planned."""
     assert limit == limit_of(found, NOW)
+
+
+@pytest.mark.parametrize(
+    ("loads", "limit"),
+    [
+        ((2, 2, 0), None),
+        ((1, 2, 5), None),
+        ((2, 2, 1), "1 complete report waits until one of the 2 loads that may run at once"),
+        ((1, 1, 5), "5 complete reports wait until the load that may run at once"),
+    ],
+)
+def test_complete_reports_wait_only_if_no_further_load_may_run(
+    loads: tuple[int, int, int], limit: str | None
+) -> None:
+    """The sentence names the setting."""
+    ended = f"{limit} has ended (BIDBEACON_LOADS_AT_ONCE)."
+    assert limit_of_loads(*loads) == (ended if limit else None)
+
+
+def test_accounts_wait_for_their_cadence() -> None:
+    """The sentence has the earliest time."""
+    waits = [limit_of_cadence(count, SOON) for count in (0, 1, 2)]
+    assert waits == [
+        None,
+        "1 ads account waits for its cadence, until 2026-01-31 12:01:00 UTC.",
+        "2 ads accounts wait for their cadence, the first until 2026-01-31 12:01:00 UTC.",
+    ]

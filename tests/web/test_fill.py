@@ -1,0 +1,125 @@
+"""The first load of the history: how far it is, what limits it, on Home, the account's page and in doctor."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import Engine
+
+from bidbeacon_pipelines.problems.doctor import as_checked, examine
+from bidbeacon_pipelines.requests.gate import lock_gate
+from bidbeacon_pipelines.requests.tables import ReportRequest
+from bidbeacon_pipelines.settings import Settings
+from bidbeacon_pipelines.windows.queries import set_windows_through
+from bidbeacon_pipelines.windows.tables import ReportWindow
+from bidbeacon_sessions import SessionStore, with_job_session
+from bidbeacon_sessions.clock import utc_now
+from tests.support.rows import (
+    ONE,
+    add_account,
+    add_load,
+    add_request,
+    add_windows,
+    as_loaded,
+    change_ads_accounts,
+    change_requests,
+    change_windows,
+    days_until,
+    remove_requests,
+)
+from tests.web.test_product_routes import client_of
+
+DATASET, REPORT = "daily_targets", "SP+SB+SD"
+NOW = utc_now()
+TODAY = NOW.date()
+EXPECTED = "Loading history: 40 of 100 days, newest first; about 45 to 75 minutes left."
+PLACES = "NA: No slot is free until Amazon completes a report."
+
+
+@pytest.fixture
+def filling(engine: Engine) -> Engine:
+    """A database whose only account has 40 of 100 days, the last 20 of them within 20 minutes."""
+    account = add_account(engine, time_zone="UTC", first_seen_at=NOW - timedelta(hours=1))
+    days = days_until(TODAY - timedelta(days=1), 100)
+    due = {"next_refresh_at": NOW - timedelta(days=1), "expires_at": NOW + timedelta(days=400)}
+    with engine.begin() as connection:
+        add_windows(connection, account, days, DATASET, **due)
+        set_windows_through(connection, account, DATASET, REPORT, TODAY, created=100)
+        lock_gate(connection, "client", "NA", now=NOW, first_limit=4)
+    is_loaded = ReportWindow.window_date >= days[60]
+    later = NOW + timedelta(days=5)
+    change_windows(engine, is_loaded, **as_loaded(NOW) | {"next_refresh_at": later})
+    for ago in range(20):
+        add_load(engine, account, days[60 + ago], NOW - timedelta(minutes=ago + 1))
+    for day in days[:56]:
+        add_request(engine, ONE, day)
+    for day in days[56:60]:
+        at_amazon = {"report_id": f"r{day}", "attempts": 1, "sent_at": NOW}
+        add_request(engine, ONE, day, status="in_flight", **at_amazon)
+    return engine
+
+
+@pytest.fixture
+def client(filling: Engine, session_store: SessionStore) -> Iterator[httpx.Client]:
+    """A client of the server on that database."""
+    with client_of(session_store) as client:
+        yield client
+
+
+def fill_of(client: httpx.Client, path: str = "home", **query: str) -> dict[str, Any] | None:
+    """Return what a page says about the first load."""
+    answer = client.get(f"/api/{path}", params=query).raise_for_status().json()
+    found: dict[str, Any] | None = answer["fill"]
+    return found
+
+
+def limits_of(client: httpx.Client) -> list[str]:
+    """Return what Home says limits the first load."""
+    found = fill_of(client)
+    assert found is not None
+    return list(found["limits"])
+
+
+def test_home_the_account_and_doctor_say_how_far_the_first_load_is(
+    filling: Engine, client: httpx.Client
+) -> None:
+    """With the time that is left, and what limits it; in the same words."""
+    expected = {"loaded": 40, "total": 100, "sentence": EXPECTED, "limits": [PLACES]}
+    assert expected == fill_of(client)
+    assert expected == fill_of(client, "account", account="US.one")
+    line = next(
+        one for one in map(as_checked, examine(Settings(), filling)) if one.code == "history"
+    )
+    assert (line.sentence, [one.text for one in line.effects]) == (EXPECTED.rstrip("."), [PLACES])
+
+
+def test_complete_reports_wait_for_a_load(
+    filling: Engine, client: httpx.Client, session_store: SessionStore
+) -> None:
+    """If as many loads run as may run at once."""
+    at_once = Settings().loads_at_once
+    complete = {"status": "completed", "report_id": "r", "completed_at": NOW}
+    change_requests(filling, ReportRequest.status == "in_flight", **complete)
+    oldest = TODAY - timedelta(days=100)
+    with with_job_session("poll_reports", store=session_store) as session:
+        running = ReportRequest.end_date < oldest + timedelta(days=at_once)
+        change_requests(filling, running, **complete, locked_by=session.session_id)
+        expected = f"4 complete reports wait until one of the {at_once} loads that may run at once"
+        assert [expected] == [one.partition(" has ended")[0] for one in limits_of(client)]
+
+
+def test_an_ads_account_waits_for_its_cadence(filling: Engine, client: httpx.Client) -> None:
+    """If it has due days and no plan."""
+    change_ads_accounts(filling, next_run_at=NOW + timedelta(days=1))
+    assert [PLACES] == limits_of(client)
+    remove_requests(filling, ReportRequest.status != "loaded")
+    [limit] = limits_of(client)
+    assert limit.startswith("1 ads account waits for its cadence, until ")
+
+
+def test_a_first_load_ends(filling: Engine, client: httpx.Client) -> None:
+    """When nearly all days were loaded; a new day is always missing."""
+    change_windows(filling, **as_loaded(NOW))
+    assert fill_of(client) is None

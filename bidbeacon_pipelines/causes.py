@@ -440,7 +440,7 @@ _TABLE = (
     ),
     CauseKind(
         "no-slot-yet",
-        "The report was not requested: no report slot became free in time.",
+        "The report was not requested[: {why}].",
         "Load the days again, or wait until they are due.",
         Severity.WAITING,
         action="load",

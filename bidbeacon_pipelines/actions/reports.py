@@ -12,6 +12,7 @@ from pydantic import Field
 
 from bidbeacon_pipelines.causes import Cause
 from bidbeacon_sessions import Action, Reference
+from bidbeacon_sessions.sentences import Part, Template, parse_template
 
 
 class SkipReason(StrEnum):
@@ -19,8 +20,8 @@ class SkipReason(StrEnum):
 
     ALREADY_FRESH = "already fresh"
     WORKED_ON_ELSEWHERE = "another run is working on it"
-    WAITS_FOR_COUNTRIES = "waiting for the other countries of the ads account"
-    WAITS_FOR_AMAZON = "waiting for a free report slot"
+    WAITS_FOR_COUNTRIES = "days of the ads account's other countries are due soon"
+    WAITS_FOR_AMAZON = "no report may be created at Amazon now"
     OFFSET_MISSED = "a later refresh covers it"
     NOT_SERVED = "Amazon no longer serves this day"
     NOT_OVER = "the day is not over in the account's time zone"
@@ -37,6 +38,16 @@ _NOT_REQUESTED = frozenset(
     }
 )
 """Reasons for which a window is not requested, so that its session ends without loading it."""
+
+
+_WAITS = frozenset(
+    {
+        SkipReason.WORKED_ON_ELSEWHERE,
+        SkipReason.WAITS_FOR_COUNTRIES,
+        SkipReason.WAITS_FOR_AMAZON,
+    }
+)
+"""Reasons for which a window is only loaded later."""
 
 
 class _WindowsAction(Action):
@@ -201,11 +212,15 @@ class WindowsQueued(_ReportAction):
 
 
 class WindowSkipped(_WindowsAction):
-    """Windows were skipped for the given reason."""
+    """Windows were skipped, or wait, for the given reason."""
 
     sentence = (
         "Skipped[ {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}]"
         "[ ({detail})][ ({cause:cause})]"
+    )
+    waiting: ClassVar[Template] = parse_template(
+        "Waiting[ with {windows:count:window} of] {dataset:badge}: {reason}[ {windows:windows}]"
+        "[ ({detail})]"
     )
     effect = "skipped"
     not_requested: ClassVar[str] = "not-requested"
@@ -221,6 +236,11 @@ class WindowSkipped(_WindowsAction):
             Reference(self.account, effect, self.dataset, day.isoformat()) for day in self.windows
         ]
         return windows or [Reference(self.account, self.effect, self.dataset)]
+
+    def parts(self) -> list[Part]:
+        """Return the sentence as parts; "Waiting …" if the windows are loaded later."""
+        template = self.waiting if self.reason in _WAITS else self.template
+        return template.render(self.__dict__)
 
 
 class WaitGivenUp(_WindowsAction):

@@ -1,6 +1,6 @@
 """Checks the database and Amazon's API, and lists all findings; changes nothing."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,8 +23,6 @@ from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Effect, Finding
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.gate import list_gates
-from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Region, Settings
 from bidbeacon_pipelines.states.fill import read_fill
 from bidbeacon_sessions.sentences import format_duration
@@ -51,9 +49,9 @@ def examine(
     try:
         with usable.begin() as connection:
             now = read_now(connection, settings)
-            findings = survey(connection, settings, now).findings
-            yield from list_open(connection, findings, now)
-            yield from _check_history(connection, settings, now)
+            found = survey(connection, settings, now)
+            yield from list_open(connection, found.findings, now)
+            yield from _check_history(connection, found.limits, now)
             yield _list_processes(connection)
             yield _count_accounts(connection)
     except SQLAlchemyError as error:
@@ -159,13 +157,13 @@ def _list_processes(connection: Connection) -> Finding:
     return _check("processes", Severity.FINE, found, effects=tuple(effects), facts=facts)
 
 
-def _check_history(connection: Connection, settings: Settings, now: datetime) -> Iterator[Finding]:
+def _check_history(
+    connection: Connection, limits: Sequence[str], now: datetime
+) -> Iterator[Finding]:
     """Yield how far the first load of the history is, and what delays it, until it is over."""
     fill = read_fill(connection, now)
     if fill.is_over:
         return
-    gates, at_once = list_gates(connection, now=now), settings.loads_at_once
-    limits = list_limits(connection, gates, loads_at_once=at_once, now=now)
     facts = {"loaded": fill.loaded, "total": fill.total, "minutes_left": fill.minutes_left}
     effects = tuple(Effect(one, "") for one in limits)
     yield _check("history", Severity.FINE, fill.sentence, effects=effects, facts=facts)

@@ -14,9 +14,8 @@ from bidbeacon_pipelines.problems.alert_rules import KnownFinding
 from bidbeacon_pipelines.problems.alerts import list_open
 from bidbeacon_pipelines.problems.findings import Finding, counted
 from bidbeacon_pipelines.problems.survey import survey
-from bidbeacon_pipelines.requests.gate import GateState, list_gates
+from bidbeacon_pipelines.requests.gate import GateState
 from bidbeacon_pipelines.requests.outlook import limit_of
-from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.fill import fill_json, read_fill
 from bidbeacon_pipelines.states.window_states import count_json
@@ -31,7 +30,6 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
     with store.snapshot() as connection:
         state = survey(connection, settings, now)
         findings = list_open(connection, state.findings, now)
-        gates = list_gates(connection, now=now)
         answer = {
             "at": now,
             "is_sandbox": settings.uses_sandbox,
@@ -39,12 +37,11 @@ def read_home(store: SessionStore, settings: Settings, now: datetime) -> dict[st
             "datasets": [count_json(name, state.windows.get(name, {})) for name in DATASETS],
             "findings": [finding_json(one) for one in findings[:MOST_FINDINGS]],
             "more_findings": max(0, len(findings) - MOST_FINDINGS),
-            "limits": _read_limits(connection, gates, now),
+            "limits": _read_limits(connection, state.gates, now),
         }
         starting = _read_start(connection, answer)
         fill = read_fill(connection, now)
-        limits = list_limits(connection, gates, loads_at_once=settings.loads_at_once, now=now)
-    answer |= {"starting": starting, "fill": fill_json(fill, limits)}
+    answer |= {"starting": starting, "fill": fill_json(fill, state.limits)}
     plain: dict[str, Any] = msgspec.to_builtins(answer)
     return plain
 

@@ -68,11 +68,12 @@ _WHAT = {
 }
 
 
-def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
+def unsettled_windows(unsettled: Sequence[RowMapping], limits: Sequence[str] = ()) -> Findings:
     """Yield a finding for each state and cause of windows with problems, such as late ones.
 
-    `unsettled` is from `WindowSummary`. Windows for which `undecided_days` or `unproven_histories`
-    yields findings are left out.
+    `unsettled` is from `WindowSummary`. `limits` are sentences on what delays all reports; late
+    windows wait for that. Windows for which `undecided_days` or `unproven_histories` yields
+    findings are left out.
     """
     alike: dict[tuple[WindowState, str], list[RowMapping]] = {}
     for row in unsettled:
@@ -86,6 +87,7 @@ def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
         datasets = [row["dataset"] for row in rows]
         of = f" of {counted(accounts, 'account')}" if accounts > 1 else ""
         effect = f"{counted(windows, 'window')}{of} {_WORDS[state]}{in_datasets(datasets)}"
+        waits = {"advice": " ".join(limits), "link": "/queue"} if limits else {}
         needs_second = state in (WindowState.SUSPICIOUS, WindowState.UNCONFIRMED)
         yield found(
             rows[0]["cause"],
@@ -100,6 +102,7 @@ def unsettled_windows(unsettled: Sequence[RowMapping]) -> Findings:
             because=(NOTHING_HAPPENS,) if state is WindowState.LATE else (),
             alert_after=_SECOND_REPORT if needs_second else timedelta(0),
             settles_after=SETTLES_AFTER,
+            **(waits if state is WindowState.LATE else {}),
         )
 
 

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 
 from bidbeacon_pipelines.problems import data_findings, report_findings, system_findings
 from bidbeacon_pipelines.problems.findings import Finding, merge
+from bidbeacon_pipelines.requests.gate import GateState, list_gates
+from bidbeacon_pipelines.requests.queue import list_limits
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.totals import summarize_windows
 from bidbeacon_pipelines.states.window_states import WindowState
@@ -38,10 +40,19 @@ _FINDERS: Final[Sequence[Callable[[Connection, Settings, datetime], Iterable[Fin
 
 @dataclass(frozen=True)
 class Survey:
-    """All findings, the worst first, and the number of windows by dataset and state."""
+    """All findings, and what they are derived from.
+
+    Attributes:
+        findings: All findings, the worst first.
+        windows: The number of windows by dataset and state.
+        gates: All gates.
+        limits: Sentences on what delays reports at present.
+    """
 
     findings: Sequence[Finding]
     windows: Mapping[str, Mapping[WindowState, int]]
+    gates: Sequence[GateState]
+    limits: Sequence[str]
 
 
 def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
@@ -50,10 +61,12 @@ def survey(connection: Connection, settings: Settings, now: datetime) -> Survey:
     Findings with the same cause are merged into one, with the sentence of the first.
     """
     windows = summarize_windows(connection, now, settings.late_after)
+    gates, at_once = list_gates(connection, now=now), settings.loads_at_once
+    limits = list_limits(connection, gates, loads_at_once=at_once, now=now)
     findings = [
         *system_findings.silent_jobs(connection, settings, now),
         *report_findings.stopped_accounts(connection, settings, now),
-        *report_findings.unsettled_windows(windows.unsettled),
+        *report_findings.unsettled_windows(windows.unsettled, limits),
         *(one for finder in _FINDERS for one in finder(connection, settings, now)),
     ]
-    return Survey(merge(findings, now), windows.counts)
+    return Survey(merge(findings, now), windows.counts, gates, limits)

@@ -33,6 +33,7 @@ from bidbeacon_pipelines.problems.findings import (
     found,
 )
 from bidbeacon_pipelines.problems.receivers import list_receivers
+from bidbeacon_pipelines.requests.queue_queries import count_complete
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_sessions.leases import find_last_sign
 from bidbeacon_sessions.queries import UNRECOVERED_SESSIONS
@@ -70,14 +71,20 @@ _NOT_POLLED = text("""
       FROM (SELECT coalesce(r.next_step_at, r.created_at) AS due_at
               FROM report_requests r
               JOIN ads_accounts o USING (account_id)
-             WHERE r.status IN ('in_flight', 'completed') AND o.needs_attention IS NULL) due
+             WHERE (r.status = 'in_flight' OR r.status = 'completed' AND NOT :is_busy)
+               AND o.needs_attention IS NULL) due
      WHERE due_at < :before
     HAVING count(*) > 0""")
 
 
 def unpolled_reports(connection: Connection, settings: Settings, now: datetime) -> list[Finding]:
-    """Return a finding if reports wait too long to be polled or loaded."""
-    row = connection.execute(_NOT_POLLED, {"before": now - _OVERDUE_AFTER}).mappings().first()
+    """Return a finding if reports wait too long to be polled or loaded.
+
+    Complete reports may wait while as many loads run as `settings.loads_at_once` allows.
+    """
+    running, _ = count_complete(connection)
+    values = {"before": now - _OVERDUE_AFTER, "is_busy": running >= settings.loads_at_once}
+    row = connection.execute(_NOT_POLLED, values).mappings().first()
     if row is None:
         return []
     effect = Effect(f"{counted(row['reports'], 'report')} waiting", "/coverage", row["reports"])

@@ -15,6 +15,8 @@ from bidbeacon_pipelines.datasets.registry import Dataset
 from bidbeacon_pipelines.job_context import JobContext
 from bidbeacon_pipelines.requests.dispatch import LONGEST_WAIT_IN_A_RUN, step_requests
 from bidbeacon_pipelines.requests.drive import drive_request
+from bidbeacon_pipelines.requests.gate import find_gate
+from bidbeacon_pipelines.requests.outlook import limit_of
 from bidbeacon_pipelines.requests.plan import plan_wanted, skip_stopped
 from bidbeacon_pipelines.requests.queries import get_request, insert_load_by_hand
 from bidbeacon_pipelines.windows.make import make_dataset_windows
@@ -198,7 +200,7 @@ class _LoadOfDays:
         total, waited = len(self.windows(days)), self.context.now() - self.started
         waits_for, fault = "Amazon", self.context.find_pause()
         if all(window.request_id is None for window in pending):
-            waits_for = "a free report slot"
+            waits_for = f"a report slot ({self._why_none_created()})"
         elif fault is not None:
             waits_for = f"{fault.folder}, which {fault.host} can't write to"
         duration = format_duration(waited.total_seconds())
@@ -206,6 +208,14 @@ class _LoadOfDays:
             f"{total - len(pending)} of {total} windows loaded; "
             f"waited {duration} for {waits_for} so far"
         )
+
+    def _why_none_created(self) -> str:
+        """Return why no report is created for the account now, as a sentence without its period."""
+        owner, now = self.account.ads_account, self.context.now()
+        with self.context.engine.begin() as connection:
+            gate = find_gate(connection, owner.client_id, owner.region, now=now)
+        limit = gate and limit_of(gate, now)
+        return (limit or "Reports of other requests are created first.").rstrip(".")
 
     def step(self, pending: Sequence[ReportWindow], *, records_waiting: bool) -> None:
         """Create, poll and load reports of claimed windows, also of windows not yet requested.
@@ -230,7 +240,7 @@ class _LoadOfDays:
 
         step_requests(context, session, account.ads_account, by_hand=True, until=is_over)
         if records_waiting and (lacking := self._lacking(mine)):
-            self._skip(lacking, SkipReason.WAITS_FOR_AMAZON)
+            self._skip(lacking, SkipReason.WAITS_FOR_AMAZON, detail=self._why_none_created())
 
     def _lacking(self, windows: Sequence[ReportWindow]) -> list[date]:
         """Return the days of `windows` that a user requested and that are still in no request."""
@@ -270,7 +280,7 @@ class _LoadOfDays:
 
     def _why_pending(self, window: ReportWindow) -> Cause:
         if window.request_id is None:
-            return cause("no-slot-yet")
+            return cause("no-slot-yet", detail={"why": self._why_none_created()})
         fault = self.context.find_pause()
         return cause("still-at-amazon") if fault is None else fault.failure_cause
 

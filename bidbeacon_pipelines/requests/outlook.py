@@ -118,8 +118,7 @@ class Outlook:
         """Return when a complete report is loaded, as `polled` does."""
         if self.loads_full is None or self.is_locked or self.step_at > self.now:
             return self.polled()
-        loads = "the load" if self.loads_full == 1 else f"one of the {self.loads_full} loads"
-        return f"when {loads} that may run at once has ended"
+        return f"when {_one_of_loads(self.loads_full)} has ended"
 
     def created(self, *, again: bool = False) -> str:
         """Return when the report is requested: "is requested …"."""
@@ -159,12 +158,15 @@ def limit_of(gate: GateState, now: datetime) -> str | None:
 
 
 def limit_of_loads(running: int, at_once: int, waiting: int) -> str | None:
-    """Return a sentence if complete reports wait because as many loads run as may run at once."""
+    """Return a sentence if complete reports wait because as many loads run as allowed."""
     if not waiting or running < at_once:
         return None
-    loads = "the load" if at_once == 1 else f"one of the {at_once} loads"
     reports = "1 complete report waits" if waiting == 1 else f"{waiting:,} complete reports wait"
-    return f"{reports} until {loads} that may run at once has ended (BIDBEACON_LOADS_AT_ONCE)."
+    return f"{reports} until {_one_of_loads(at_once)} has ended (BIDBEACON_LOADS_AT_ONCE)."
+
+
+def _one_of_loads(at_once: int) -> str:
+    return "the running load" if at_once == 1 else f"one of the {at_once} parallel loads"
 
 
 def limit_of_cadence(accounts: int, next_at: datetime | None) -> str | None:

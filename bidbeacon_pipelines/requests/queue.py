@@ -99,7 +99,7 @@ def list_limits(
     now: datetime,
     account_id: str | None = None,
 ) -> list[str]:
-    """Return sentences on what delays reports: places, throttling, loads at once, a cadence.
+    """Return sentences on what delays reports: slots, throttling, parallel loads, a cadence.
 
     `gates` are the gates in question; `account_id` restricts the cadences to one ads account.
     """

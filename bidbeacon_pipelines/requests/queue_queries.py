@@ -20,7 +20,7 @@ _OPEN = text(f"""
 
 
 def list_open_requests(connection: Connection) -> Sequence[Row[Any]]:
-    """Return all open requests, in any order, with what tells their state.
+    """Return all open requests, in any order, with the facts that decide their state.
 
     Columns: id, account_id, dataset, status, cause (the code of the last failure), late_at,
     is_locked (whether a living session works on it), by_hand, end_date, step_at.

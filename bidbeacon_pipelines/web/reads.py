@@ -197,9 +197,9 @@ class _Reads:
         "label"}], "dataset", "report", "from", "to", "days", "state", "attempt", "attempts",
         "failure", "next_step", "next_at", "since", "wanted_by", "session"}]}`
 
-        `counts` has the number of requests by state, whatever `state` and `cause` select;
-        `matching` is the number of all that match. `created` is the number of reports created in
-        the last hour, and `limit` says what delays the next.
+        `counts` has the number of requests by state, regardless of `state` and `cause`. `matching`
+        is the number of requests that match all parameters. `created` is the number of reports
+        created in the last hour, and `limit` is a sentence on what delays the next report.
         """
         query = read_query(_QueueParameters, request.query_params)
         dataset = None if query.dataset is None else get_dataset(query.dataset).name

@@ -112,7 +112,7 @@ def test_the_windows_story_is_told_in_order(told: SessionStore) -> None:
     with told.begin() as connection:
         rows = connection.exec_driver_sql(query).all()
     assert [
-        ("skipped", "waiting for a free report slot"),
+        ("skipped", "no report may be created at Amazon now"),
         ("queued", None),
         ("requested", "rpt-1"),
         ("loaded", "rpt-1"),

@@ -229,7 +229,7 @@ def test_who_never_got_a_report_is_told_so(world: World) -> None:
     account = world.account()
     world.ask(account, OTHER)
     world.ask(account, THIRD)
-    with pytest.raises(WindowNotLoadedError, match="was not requested"):
+    with pytest.raises(WindowNotLoadedError, match="was not requested: No slot is free"):
         load_by_hand(world, account, DAY, minutes=50)
 
 

@@ -6,7 +6,13 @@ from uuid import uuid4
 
 import pytest
 
-from bidbeacon_pipelines.actions import ReportFailed, ReportProcessed, ReportSuspicious
+from bidbeacon_pipelines.actions import (
+    ReportFailed,
+    ReportProcessed,
+    ReportSuspicious,
+    SkipReason,
+    WindowSkipped,
+)
 from bidbeacon_pipelines.datasets.registry import DatasetReport, get_dataset
 from bidbeacon_pipelines.loading.acceptance import BadRows, Refuse, Suspicious
 from bidbeacon_pipelines.loading.load import LoadResult
@@ -107,3 +113,24 @@ def test_only_the_last_action_ends_the_request() -> None:
     assert isinstance(loaded, ReportProcessed)
     assert isinstance(failed, ReportFailed)
     assert (True, False) == (loaded.more_countries, failed.more_countries)
+
+
+@pytest.mark.parametrize(
+    ("reason", "verb"),
+    [
+        (SkipReason.WAITS_FOR_AMAZON, "Waiting with"),
+        (SkipReason.WAITS_FOR_COUNTRIES, "Waiting with"),
+        (SkipReason.WORKED_ON_ELSEWHERE, "Waiting with"),
+        (SkipReason.NOT_OVER, "Skipped"),
+        (SkipReason.ALREADY_FRESH, "Skipped"),
+    ],
+)
+def test_windows_that_are_loaded_later_wait_and_are_not_skipped(
+    reason: SkipReason, verb: str
+) -> None:
+    """The sentence says so; the milestone is the same."""
+    skipped = WindowSkipped(
+        account="US.1", dataset="daily_targets", windows=[FIRST], reason=reason, detail="why"
+    )
+    expected = f"{verb} 1 window of daily_targets: {reason} 2026-03-01 (why)"
+    assert ("window-skipped", expected) == (skipped.type, text_of(skipped))

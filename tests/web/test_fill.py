@@ -23,6 +23,7 @@ from tests.support.rows import (
     add_request,
     add_windows,
     as_loaded,
+    change_accounts,
     change_ads_accounts,
     change_requests,
     change_windows,
@@ -32,8 +33,6 @@ from tests.support.rows import (
 from tests.web.test_product_routes import client_of
 
 DATASET, REPORT = "daily_targets", "SP+SB+SD"
-NOW = utc_now()
-TODAY = NOW.date()
 EXPECTED = "Loading history: 40 of 100 days, newest first; about 45 to 75 minutes left."
 PLACES = "NA: No slot is free until Amazon completes a report."
 
@@ -41,22 +40,24 @@ PLACES = "NA: No slot is free until Amazon completes a report."
 @pytest.fixture
 def filling(engine: Engine) -> Engine:
     """A database whose only account has 40 of 100 days, the last 20 of them within 20 minutes."""
-    account = add_account(engine, time_zone="UTC", first_seen_at=NOW - timedelta(hours=1))
-    days = days_until(TODAY - timedelta(days=1), 100)
-    due = {"next_refresh_at": NOW - timedelta(days=1), "expires_at": NOW + timedelta(days=400)}
+    now = utc_now()
+    today = now.date()
+    account = add_account(engine, time_zone="UTC", first_seen_at=now - timedelta(hours=1))
+    days = days_until(today - timedelta(days=1), 100)
+    due = {"next_refresh_at": now - timedelta(days=1), "expires_at": now + timedelta(days=400)}
     with engine.begin() as connection:
         add_windows(connection, account, days, DATASET, **due)
-        set_windows_through(connection, account, DATASET, REPORT, TODAY, created=100)
-        lock_gate(connection, "client", "NA", now=NOW, first_limit=4)
+        set_windows_through(connection, account, DATASET, REPORT, today, created=100)
+        lock_gate(connection, "client", "NA", now=now, first_limit=4)
     is_loaded = ReportWindow.window_date >= days[60]
-    later = NOW + timedelta(days=5)
-    change_windows(engine, is_loaded, **as_loaded(NOW) | {"next_refresh_at": later})
+    later = now + timedelta(days=5)
+    change_windows(engine, is_loaded, **as_loaded(now) | {"next_refresh_at": later})
     for ago in range(20):
-        add_load(engine, account, days[60 + ago], NOW - timedelta(minutes=ago + 1))
+        add_load(engine, account, days[60 + ago], now - timedelta(minutes=ago + 1))
     for day in days[:56]:
         add_request(engine, ONE, day)
     for day in days[56:60]:
-        at_amazon = {"report_id": f"r{day}", "attempts": 1, "sent_at": NOW}
+        at_amazon = {"report_id": f"r{day}", "attempts": 1, "sent_at": now}
         add_request(engine, ONE, day, status="in_flight", **at_amazon)
     return engine
 
@@ -82,6 +83,12 @@ def limits_of(client: httpx.Client) -> list[str]:
     return list(found["limits"])
 
 
+def findings_of(client: httpx.Client) -> list[dict[str, Any]]:
+    """Return the findings of Home."""
+    found: list[dict[str, Any]] = client.get("/api/home").raise_for_status().json()["findings"]
+    return found
+
+
 def test_home_the_account_and_doctor_say_how_far_the_first_load_is(
     filling: Engine, client: httpx.Client
 ) -> None:
@@ -98,21 +105,30 @@ def test_home_the_account_and_doctor_say_how_far_the_first_load_is(
 def test_complete_reports_wait_for_a_load(
     filling: Engine, client: httpx.Client, session_store: SessionStore
 ) -> None:
-    """If as many loads run as may run at once."""
-    at_once = Settings().loads_at_once
-    complete = {"status": "completed", "report_id": "r", "completed_at": NOW}
+    """If as many loads run as allowed; then Dagster is not blamed for reports that wait."""
+    at_once, now = Settings().loads_at_once, utc_now()
+    complete = {"status": "completed", "report_id": "r", "next_step_at": now - timedelta(hours=1)}
     change_requests(filling, ReportRequest.status == "in_flight", **complete)
-    oldest = TODAY - timedelta(days=100)
+    assert "reports-not-polled" in {one["code"] for one in findings_of(client)}
+    oldest = now.date() - timedelta(days=100)
     with with_job_session("poll_reports", store=session_store) as session:
         running = ReportRequest.end_date < oldest + timedelta(days=at_once)
         change_requests(filling, running, **complete, locked_by=session.session_id)
-        expected = f"4 complete reports wait until one of the {at_once} loads that may run at once"
-        assert [expected] == [one.partition(" has ended")[0] for one in limits_of(client)]
+        waits = f"4 complete reports wait until one of the {at_once} parallel loads has ended"
+        assert [f"{waits} (BIDBEACON_LOADS_AT_ONCE)."] == limits_of(client)
+        assert "reports-not-polled" not in {one["code"] for one in findings_of(client)}
+
+
+def test_late_days_wait_for_what_limits_reports(filling: Engine, client: httpx.Client) -> None:
+    """So the advice is not to check Dagster."""
+    change_accounts(filling, first_seen_at=utc_now() - timedelta(hours=20))
+    [late] = [one for one in findings_of(client) if one["code"] == "overdue"]
+    assert (PLACES, "/queue") == (late["advice"], late["link"])
 
 
 def test_an_ads_account_waits_for_its_cadence(filling: Engine, client: httpx.Client) -> None:
     """If it has due days and no plan."""
-    change_ads_accounts(filling, next_run_at=NOW + timedelta(days=1))
+    change_ads_accounts(filling, next_run_at=utc_now() + timedelta(days=1))
     assert [PLACES] == limits_of(client)
     remove_requests(filling, ReportRequest.status != "loaded")
     [limit] = limits_of(client)
@@ -121,5 +137,5 @@ def test_an_ads_account_waits_for_its_cadence(filling: Engine, client: httpx.Cli
 
 def test_a_first_load_ends(filling: Engine, client: httpx.Client) -> None:
     """When nearly all days were loaded; a new day is always missing."""
-    change_windows(filling, **as_loaded(NOW))
+    change_windows(filling, **as_loaded(utc_now()))
     assert fill_of(client) is None

@@ -106,7 +106,7 @@ CLOSED = gate(refusals=1, next_create_at=SOON)
         (
             outlook(**READY, loads_full=2),
             "ready",
-            "It is loaded when one of the 2 loads that may run at once has ended.",
+            "It is loaded when one of the 2 parallel loads has ended.",
         ),
         (outlook(**READY, locked=True, loads_full=2), "loading", "It is loaded right now."),
     ],
@@ -139,8 +139,8 @@ def test_a_gate_says_what_delays_its_reports(found: GateState, limit: str | None
     [
         ((2, 2, 0), None),
         ((1, 2, 5), None),
-        ((2, 2, 1), "1 complete report waits until one of the 2 loads that may run at once"),
-        ((1, 1, 5), "5 complete reports wait until the load that may run at once"),
+        ((2, 2, 1), "1 complete report waits until one of the 2 parallel loads"),
+        ((1, 1, 5), "5 complete reports wait until the running load"),
     ],
 )
 def test_complete_reports_wait_only_if_no_further_load_may_run(

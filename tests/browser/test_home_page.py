@@ -15,6 +15,7 @@ from bidbeacon_pipelines.windows.wanted_queries import list_wanted
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.server import Access
 from tests.browser.conftest import assert_for_everyone, open_tab, serve_page
+from tests.support.first_load import store_first_load
 from tests.support.recorded_sessions import record
 from tests.support.rows import (
     add_account,
@@ -90,6 +91,25 @@ def failing(healthy: SessionStore) -> SessionStore:
     with with_job_session("poll-reports", store=healthy):
         pass
     return healthy
+
+
+def test_the_first_load_is_no_alarm(page: Page, session_store: SessionStore) -> None:
+    """Home says how far it is, how long it takes and what limits it, and due days are neutral."""
+    store_first_load(session_store.engine)
+    page.goto("/")
+    expect(page.locator("h1")).to_have_text("Loading history")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "40")
+    box = page.locator("#verdict .fill")
+    expect(box).to_contain_text("Loading history: 40 of 100 days, newest first; about ")
+    expect(box).to_contain_text("NA: No slot is free until Amazon completes a report.")
+    colors = page.locator("#datasets .dot.due").evaluate(
+        "dot => [dot, dot.closest('#home').querySelector('.bar-of-states .due')]"
+        ".map((one) => getComputedStyle(one).getPropertyValue('--state'))"
+    )
+    missing = "getComputedStyle(document.body).getPropertyValue('--state-missing')"
+    assert {page.evaluate(missing)} == set(colors)
+    box.get_by_role("link", name="Report requests").click()
+    expect(page.locator("h1")).to_have_text("60 report requests")
 
 
 def test_the_first_page_says_what_is_wrong_and_leads_there(

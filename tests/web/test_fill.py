@@ -9,30 +9,21 @@ import pytest
 from sqlalchemy import Engine
 
 from bidbeacon_pipelines.problems.doctor import as_checked, examine
-from bidbeacon_pipelines.requests.gate import lock_gate
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import Settings
-from bidbeacon_pipelines.windows.queries import set_windows_through
-from bidbeacon_pipelines.windows.tables import ReportWindow
 from bidbeacon_sessions import SessionStore, with_job_session
 from bidbeacon_sessions.clock import utc_now
+from tests.support.first_load import store_first_load
 from tests.support.rows import (
-    ONE,
-    add_account,
-    add_load,
-    add_request,
-    add_windows,
     as_loaded,
     change_accounts,
     change_ads_accounts,
     change_requests,
     change_windows,
-    days_until,
     remove_requests,
 )
 from tests.web.test_product_routes import client_of
 
-DATASET, REPORT = "daily_targets", "SP+SB+SD"
 EXPECTED = "Loading history: 40 of 100 days, newest first; about 45 to 75 minutes left."
 PLACES = "NA: No slot is free until Amazon completes a report."
 
@@ -40,25 +31,7 @@ PLACES = "NA: No slot is free until Amazon completes a report."
 @pytest.fixture
 def filling(engine: Engine) -> Engine:
     """A database whose only account has 40 of 100 days, the last 20 of them within 20 minutes."""
-    now = utc_now()
-    today = now.date()
-    account = add_account(engine, time_zone="UTC", first_seen_at=now - timedelta(hours=1))
-    days = days_until(today - timedelta(days=1), 100)
-    due = {"next_refresh_at": now - timedelta(days=1), "expires_at": now + timedelta(days=400)}
-    with engine.begin() as connection:
-        add_windows(connection, account, days, DATASET, **due)
-        set_windows_through(connection, account, DATASET, REPORT, today, created=100)
-        lock_gate(connection, "client", "NA", now=now, first_limit=4)
-    is_loaded = ReportWindow.window_date >= days[60]
-    later = now + timedelta(days=5)
-    change_windows(engine, is_loaded, **as_loaded(now) | {"next_refresh_at": later})
-    for ago in range(20):
-        add_load(engine, account, days[60 + ago], now - timedelta(minutes=ago + 1))
-    for day in days[:56]:
-        add_request(engine, ONE, day)
-    for day in days[56:60]:
-        at_amazon = {"report_id": f"r{day}", "attempts": 1, "sent_at": now}
-        add_request(engine, ONE, day, status="in_flight", **at_amazon)
+    store_first_load(engine)
     return engine
 
 

@@ -62,7 +62,7 @@ function verdict(data) {
       accounts > 0 && windows > 0 && !data.starting && [" · ", el("a", { href: "/coverage", title: WHAT_A_WINDOW_IS }, counted(windows, "window")), ` in ${counted(data.datasets.filter((one) => one.windows > 0).length, "dataset")}`],
       accounts === 0 && !data.starting && "Amazon lists no account. Accounts are synced once an hour by themselves. ",
       accounts === 0 && ["To sync them now: ", el("code", {}, "bidbeacon accounts sync"), "."],
-      windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...GOING_ON.flatMap(inState)],
+      windows > 0 && !data.starting && [": ", el("b", {}, `${percent(fine, windows)} fresh`), ...[...GOING_ON, ...AT_REST, ...BAD].flatMap(inState)],
       data.is_sandbox && el("span", { class: "tag sandbox", title: "Amazon’s stand-in on this machine: the data is made up" }, "sandbox"),
     ),
     !data.starting && fillSection(data),

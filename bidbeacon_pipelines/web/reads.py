@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import date, timedelta
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.home import read_home
 from bidbeacon_pipelines.requests.outlook import QueueState
 from bidbeacon_pipelines.requests.queue import MOST, USUAL_LIMIT, read_queue
+from bidbeacon_pipelines.requests.trends import read_trends
 from bidbeacon_pipelines.settings import Settings
 from bidbeacon_pipelines.states.coverage import WindowCoverage
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
@@ -44,6 +46,10 @@ class _QueueParameters(Parameters):
     limit: int = Field(USUAL_LIMIT, ge=1, le=MOST)
 
 
+class _TrendsParameters(Parameters):
+    days: Literal["7", "30"] = "7"
+
+
 class _ExplainParameters(AccountParameters):
     dataset: Value
     window: Day
@@ -62,6 +68,7 @@ def read_routes(store: SessionStore, settings: Settings, *, clock: Clock) -> lis
         "explain": reads.explain,
         "job-metrics": reads.job_metrics,
         "queue": reads.queue,
+        "trends": reads.trends,
     }
     return [Route(f"/api/{name}", refusing_errors()(answer)) for name, answer in answers.items()]
 
@@ -216,6 +223,25 @@ class _Reads:
                 limit=query.limit,
             )
         return JsonAnswer(answer)
+
+    def trends(self, request: Request) -> Response:
+        """Return how long the steps of reports took in the last 7 or 30 days (`days`).
+
+        `{"at", "days", "start", "seconds", "sentence", "charts": [{"name", "title", "values",
+        "p95", "text"}], "throttled": [{"creates", "others"}], "reports": [{"dataset", "report",
+        "reports", "p50", "p95", "p50_before"}], "marks": [{"at", "texts", "more"}]}`
+
+        The first interval begins at `start`, and each lasts `seconds`: 6 hours or a day. `charts`
+        are `due_to_created`, `created_to_complete`, `ready_to_loaded` (`values` has the medians of
+        the requests that ended in each interval, in seconds) and `rows_an_hour`. An unknown value
+        is null, and so is `text` if all are unknown. `throttled` counts Amazon's responses with the
+        status 429, by interval. `reports` has the times from created to complete of the last 7
+        days, the slowest first; `p50_before` is of the 7 days before. `marks` are new versions,
+        changes of the contract, pauses and resumes.
+        """
+        days = int(read_query(_TrendsParameters, request.query_params).days)
+        with self._store.snapshot() as connection:
+            return JsonAnswer(read_trends(connection, days, self._clock()))
 
 
 def _partition_url(settings: Settings, account: str, dataset: Dataset, window: date) -> str:

@@ -37,7 +37,10 @@ def store_first_load(engine: Engine) -> None:
     later = now + timedelta(days=5)
     change_windows(engine, is_loaded, **as_loaded(now) | {"next_refresh_at": later})
     for ago in range(20):
-        add_load(engine, account, days[60 + ago], now - timedelta(minutes=ago + 1))
+        at = now - timedelta(minutes=ago + 1)
+        ended = {"status": "loaded", "sent_at": at, "finished_at": at}
+        request = add_request(engine, ONE, days[60 + ago], **ended)
+        add_load(engine, account, request, at, first_days=1)
     for day in days[:56]:
         add_request(engine, ONE, day)
     for day in days[56:60]:

@@ -30,7 +30,6 @@ from bidbeacon_sessions.tables import SessionHeader
 Database = Connection | Engine
 Condition = ColumnElement[bool]
 ONE = "amzn1.ads-account.g.one"
-_KINDS_OF_ROWS = ("read", "loaded", "summed", "quarantined", "withheld", "ignored")
 Table = type[AdsAccount | Account | ReportWindow | ReportRequest | SessionHeader]
 
 
@@ -144,22 +143,15 @@ def add_request(
         return int(connection.execute(statement).scalar_one())
 
 
-def add_load(db: Database, account: Account, day: date, at: datetime, **columns: Any) -> None:
-    """Store a load of one day, as the first one, of a request that is loaded."""
-    times = {"sent_at": at, "finished_at": at}
-    values = account.identity | {
-        "request_id": add_request(db, account.account_id, day, status="loaded", **times),
-        "dataset": "daily_targets",
-        "report": "SP+SB+SD",
-        "start_date": day,
-        "end_date": day,
-        "data_as_of": at,
-        "loaded_at": at,
-        "session_id": uuid4(),
-        "first_days": 1,
-        **{f"rows_{kind}": 0 for kind in _KINDS_OF_ROWS},
-    }
-    _execute(db, insert(ReportLoad).values(values | columns))
+def add_load(
+    db: Database, account: Account, request_id: int, at: datetime, rows: int = 0, **columns: Any
+) -> None:
+    """Store that a request's report with so many rows was loaded for an account at an instant."""
+    counts = dict.fromkeys(("rows_summed", "rows_quarantined", "rows_withheld", "rows_ignored"), 0)
+    days = {"start_date": at.date(), "end_date": at.date(), "data_as_of": at, "loaded_at": at}
+    about = {"request_id": request_id, "dataset": "daily_targets", "report": "SP+SB+SD"}
+    values = {"session_id": uuid4(), "rows_read": rows, "rows_loaded": rows} | counts | columns
+    _execute(db, insert(ReportLoad).values(account.identity | about | days | values))
 
 
 def add_session(db: Database, job_name: str = "test", **columns: Any) -> UUID:

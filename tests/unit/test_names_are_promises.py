@@ -74,7 +74,7 @@ STREAM_ROUTES = _names("""
     /api/account/pause /api/account/resume /api/account/sync-entities /api/account/wanted /api/accounts /api/changes
     /api/coverage /api/explain /api/findings/acknowledge /api/findings/act /api/findings/keep /api/findings/unacknowledge /api/home /api/job-metrics /api/job-sessions /api/job-sessions/histogram
     /api/job-sessions/stream /api/job-sessions/values /api/job-sessions/ws /api/job-sessions/{session_id:uuid}
-    /api/job-sessions/{session_id:uuid}/surroundings /api/queue /causes /coverage /healthz
+    /api/job-sessions/{session_id:uuid}/surroundings /api/queue /api/trends /causes /coverage /healthz
     /login /metrics /queue /readyz /sessions /sessions/{session_id:uuid} /web/{name}
 """)
 

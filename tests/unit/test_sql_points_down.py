@@ -10,7 +10,10 @@ from bidbeacon_pipelines.settings import PROJECT_ROOT
 PIPELINES = PROJECT_ROOT / "bidbeacon_pipelines"
 UP = {("windows.tables", "report_requests")}
 """Modules with what they name of higher rooms: a window refers to the request that it waits for."""
-LOG = {"problems.explain": "explains from its actions why a day is as it is"}
+LOG = {
+    "problems.explain": "explains from its actions why a day is as it is",
+    "requests.trends_queries": "shows when users paused and resumed, beside times of requests",
+}
 """Modules that may read the log, each with the reason. All decisions are made from rows of the rooms."""
 _MADE = re.compile(
     r'__tablename__ = "(\w+)"|CREATE (?:OR REPLACE )?(?:FUNCTION|VIEW) (\w+)(?!\.)\b'

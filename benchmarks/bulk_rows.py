@@ -1,5 +1,6 @@
 """Windows and sessions by hundreds of thousands, generated in the database."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -168,3 +169,51 @@ def fill_requests(connection: Connection, today: date) -> None:
                                            FROM generate_series(1, 100) n) d) r"""),
         {"today": today},
     )
+
+
+_A_MONTH = (
+    """INSERT INTO report_requests (account_id, dataset, report, start_date, end_date, status,
+                                    report_id, attempts, polls, loads, created_at, due_at, sent_at,
+                                    completed_at, finished_at)
+       SELECT account_id, datasets[1 + n % cardinality(datasets)], 'SP+SB+SD',
+              CAST(t.sent_at AS date) - 60, CAST(t.sent_at AS date), 'loaded', n || account_id, 1,
+              4, 1, t.sent_at, t.sent_at - n * 7919 % 3600 * interval '1 s', t.sent_at,
+              t.sent_at + took, t.sent_at + took + n * 31 % 97 * interval '1 s'
+         FROM ads_accounts
+        CROSS JOIN (SELECT CAST(:datasets AS text[]) AS datasets) d
+        CROSS JOIN generate_series(1, 360) n
+        CROSS JOIN LATERAL (SELECT now() - n * interval '2 hours'
+                                   - (hashtext(account_id) & 4095) * interval '1 s' AS sent_at,
+                                   (60 + n * 7919 % 1200) * interval '1 s' AS took) t
+        ORDER BY t.sent_at""",
+    """INSERT INTO report_loads (request_id, account_id, country_code, dataset, report, start_date,
+                                 end_date, data_as_of, session_id, loaded_at, rows_read,
+                                 rows_loaded, rows_summed, rows_quarantined, rows_withheld,
+                                 rows_ignored)
+       SELECT r.id, account_id, country_code, dataset, report, start_date, end_date, sent_at,
+              gen_random_uuid(), finished_at, 700, 700, 0, 0, 0, 0
+         FROM report_requests r
+         JOIN advertiser_accounts USING (account_id)
+        WHERE r.status = 'loaded'
+        ORDER BY r.id""",
+    """INSERT INTO api_calls (called_at, region, call, account_id, status, duration, queued, waited,
+                              retry_count)
+       SELECT sent_at + k * interval '40 s', 'NA',
+              CASE k WHEN 0 THEN 'create_report' ELSE 'get_report' END, account_id,
+              CASE WHEN (r.id + k) % 50 = 0 THEN 429 ELSE 200 END, '1 s', '0', '0', 0
+         FROM report_requests r
+        CROSS JOIN generate_series(0, 7) k
+        ORDER BY 1""",
+)
+
+
+def fill_month(connection: Connection, datasets: Sequence[str]) -> int:
+    """Store 30 days of twelve loaded requests a day and ads account; return their number.
+
+    Each has a load, and eight calls to Amazon, of which one in 50 was throttled.
+    """
+    requests, *others = map(text, _A_MONTH)
+    count = connection.execute(requests, {"datasets": list(datasets)}).rowcount
+    for statement in others:
+        connection.execute(statement)
+    return count

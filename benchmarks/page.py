@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 
 import bidbeacon_pipelines.web
 import bidbeacon_sessions
-from benchmarks.bulk_rows import ACCOUNTS, fill_sessions, fill_windows, note_windows
+from benchmarks.bulk_rows import ACCOUNTS, fill_month, fill_sessions, fill_windows, note_windows
 from benchmarks.database import alone, fresh_database
 from benchmarks.figures import Figure, at_most, median_milliseconds
 from bidbeacon_pipelines.datasets.registry import DATASETS
@@ -65,12 +65,18 @@ def page() -> Iterator[Figure]:
             yield from _calls(client)
             yield from _views(browser, str(client.base_url))
         world = f"{HOME_ACCOUNTS} accounts, {_fill_for_home(engine) / 1e6:.1f} million windows"
+        with engine.begin() as connection:
+            month = f"{fill_month(connection, [*DATASETS]):,} requests and loads"
         _settle(engine)
         with _serving(engine) as client, _browser() as browser:
             took = _call(client, "home", {})
             yield at_most(f"GET /api/home: {world}, 5 % failed, 10 % expired", took, "ms", 250)
             painted = _first(browser, str(client.base_url), "#findings li")
             yield at_most("Home on screen, all of its sections", painted, "ms", 500)
+            took = _call(client, "trends", {"days": "30"})
+            yield at_most(
+                f"GET /api/trends?days=30: {HOME_ACCOUNTS} accounts, {month}", took, "ms", 300
+            )
 
 
 def _kilobytes(package: ModuleType) -> float:

@@ -8,6 +8,7 @@ import { LiveData } from "./live-data.js";
 import { hideNotice } from "./notice.js";
 import { fetchJson } from "./stream.js";
 import { setServerTime } from "./time.js";
+import { drawTrends, renewTrends } from "./trends.js";
 
 const RENEW_MS = 4_000;
 
@@ -39,11 +40,13 @@ function draw(data) {
   document.title = `${["ok", "empty", "filling"].includes(level) ? "" : "⚠ "}Home · BidBeacon`;
   if (byId("home").getAttribute("aria-busy") === "true" && location.hash) byId(location.hash.slice(1))?.scrollIntoView(); // it was hidden until now
   byId("home").setAttribute("aria-busy", "false");
+  if (!live.isPaused) renewTrends();
 }
 
 bindBar({ "/": () => byId("query").focus(), p: () => live.togglePause() }, () => {
   shown.clear();
   live.redraw();
+  drawTrends();
 });
 document.addEventListener("findings-changed", () => live.renew());
 live.open();

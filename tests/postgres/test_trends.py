@@ -26,7 +26,11 @@ def add_ended(engine: Engine, at: datetime, *, complete_after: int = 300, **colu
     complete_at = at - timedelta(seconds=30)
     sent_at = complete_at - timedelta(seconds=complete_after)
     times = {"finished_at": at, "completed_at": complete_at, "sent_at": sent_at}
-    values: dict[str, Any] = {"status": "loaded", **times, "due_at": sent_at - timedelta(minutes=10)}
+    values: dict[str, Any] = {
+        "status": "loaded",
+        **times,
+        "due_at": sent_at - timedelta(minutes=10),
+    }
     return add_request(engine, ONE, at.date(), **(values | columns))
 
 

@@ -67,9 +67,7 @@ def _find_credential(call: Call, form: dict[str, str]) -> Credential:
         raise _refused(401, "invalid_client", "Client authentication failed")
     token = form["refresh_token"]
     found = [one for one in of_client if one.refresh_token.get_secret_value() == token]
-    is_revoked = call.strike(
-        Token, lambda rule: rule.what == "revoked" and rule.refresh_token in {None, token}
-    )
+    is_revoked = call.strike(Token, lambda rule: rule.revokes(token))
     if not found or is_revoked:
         text = (
             "The request has an invalid grant parameter : refresh_token. "

@@ -55,7 +55,7 @@ class Call:
             self.facts = replace(
                 self.facts,
                 region=self.facts.region or account.region,
-                account=account.account_id,
+                ads_account=account,
                 countries=account.country_codes if country is None else (country,),
                 datasets=datasets,
             )
@@ -105,7 +105,7 @@ class Call:
         self.is_cut = self.strike(Cut) is not None
         if answer := self.strike(Answer, lambda rule: rule.ends_the_call):
             raise refusal_of(answer)
-        if self.strike(Token, lambda rule: rule.what == "dies"):
+        if self.strike(Token, self._ends_access):
             self.sandbox.tokens.expire(self._bearer[1], self.now)
             raise refuse(401, BODIES[401])
         if self.strike(Refuse, lambda rule: rule.reason == "wrong_region"):
@@ -113,6 +113,16 @@ class Call:
                 text = "The account is not in this region"
                 raise refuse(400, {"code": "400000", "message": text})
             raise refuse(404, {"code": "404", "details": "Profile not found in this region"})
+
+    def _ends_access(self, rule: Token) -> bool:
+        if rule.what == "dies":
+            return True
+        issued = self._issued
+        return (
+            rule.ends_cached
+            and issued is not None
+            and rule.revokes(issued.credential.refresh_token.get_secret_value())
+        )
 
     async def admit(self) -> None:
         """Call `apply_rules`, then raise a refusal if the token or client id is invalid."""

@@ -14,15 +14,8 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from bidbeacon_sandbox.accounts import AdsAccount, Region
-from bidbeacon_sandbox.rules import (
-    KINDS,
-    AnyRule,
-    Limits,
-    Operation,
-    names_of,
-    nearest,
-    usual_calls,
-)
+from bidbeacon_sandbox.names import account_names, dataset_names, find_account, nearest, plain
+from bidbeacon_sandbox.rules import KINDS, AnyRule, Limits, Operation, usual_calls
 from bidbeacon_sandbox.seeded import unit_interval
 
 _Rule = TypeVar("_Rule", bound=Limits)
@@ -41,9 +34,19 @@ class CallFacts:
     operation: Operation
     client: str | None = None
     region: Region | None = None
-    account: str | None = None
+    ads_account: AdsAccount | None = None
     countries: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
+
+    @property
+    def account(self) -> str | None:
+        """The id of the ads account, if any."""
+        return self.ads_account.account_id if self.ads_account else None
+
+    def is_about(self, name: str) -> bool:
+        """Return whether the call is about the account or ads account with this name."""
+        one = self.ads_account
+        return one is not None and plain(name) in account_names(one, self.countries)
 
 
 @dataclass(slots=True)
@@ -86,11 +89,22 @@ class Rulebook:
         """Remove the rule with this number, if it exists."""
         self._armed = [armed for armed in self._armed if armed.number != number]
 
+    def remove_named(self, name: str) -> None:
+        """Remove the rules with this name."""
+        self._armed = [armed for armed in self._armed if armed.rule.name != name]
+
+    def switch_off_named(self, name: str) -> None:
+        """Switch off the rules with this name; they keep their counts."""
+        for armed in self._armed:
+            armed.on = armed.on and armed.rule.name != name
+
     def switch(self, number: int, *, on: bool) -> None:
-        """Switch one rule on or off; restart its counts and its time limit."""
+        """Switch one rule on or off; switching on restarts its counts and its time limit."""
         for armed in self._armed:
             if armed.number == number:
-                armed.on, armed.since, armed.matched, armed.struck = on, self._now(), 0, 0
+                armed.on = on
+                if on:
+                    armed.since, armed.matched, armed.struck = self._now(), 0, 0
 
     def overview(self) -> list[dict[str, Any]]:
         """Return each rule as JSON with its number, state, and how often it matched and applied."""
@@ -138,8 +152,11 @@ def _concerns(rule: Limits, facts: CallFacts) -> bool:
         and rule.client in {None, facts.client}
         and rule.region in {None, facts.region}
         and (rule.country is None or rule.country in facts.countries)
-        and (rule.account is None or rule.account in names_of(facts.account))
-        and (rule.dataset is None or any(rule.dataset in names_of(one) for one in facts.datasets))
+        and (rule.account is None or facts.is_about(rule.account))
+        and (
+            rule.dataset is None
+            or any(rule.dataset in dataset_names(one) for one in facts.datasets)
+        )
     )
 
 
@@ -156,20 +173,24 @@ def check_names(
     rules: Iterable[Limits], accounts: Sequence[AdsAccount], clients: Sequence[str]
 ) -> None:
     """Raise `RuleError` if a rule refers to an unknown ads account or client."""
-    known = {name: one for one in accounts for name in names_of(one.account_id)[:2]}
-    words = {one.name.lower(): one for one in accounts} | known
     for rule in rules:
         if rule.client is not None and rule.client not in clients:
             raise RuleError(f"There is no client {rule.client!r}. {nearest(rule.client, clients)}")
-        if rule.account is None or rule.account in known:
-            continue
-        close = get_close_matches(rule.account.lower(), words, n=1)
-        near = [words[close[0]]] if close else accounts[:3]
-        there = ", ".join(f"{one.account_id} ({one.name})" for one in near)
-        raise RuleError(
-            f"There is no ads account {rule.account!r}. Expected an id, or the part after its "
-            f"last dot. {'The nearest is' if close else 'The first ads accounts are'} {there}."
-        )
+        if rule.account is not None:
+            _check_account(rule.account, accounts)
+
+
+def _check_account(given: str, accounts: Sequence[AdsAccount]) -> None:
+    if find_account(given, accounts) is not None:
+        return
+    known = {name: one for one in accounts for name in account_names(one, one.country_codes)}
+    close = get_close_matches(plain(given), known, n=1)
+    near = [known[close[0]]] if close else accounts[:3]
+    there = ", ".join(f"{one.name} ({', '.join(one.country_codes)})" for one in near)
+    raise RuleError(
+        f"There is no ads account {given!r}. Expected a name, a key or an id. "
+        f"{'The nearest is' if close else 'The first ads accounts are'} {there}."
+    )
 
 
 def describe_invalid(error: ValidationError) -> str:

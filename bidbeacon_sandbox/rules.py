@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from email.utils import format_datetime
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
@@ -12,6 +11,7 @@ from bidbeacon_sandbox.accounts import MARKETS, Region
 from bidbeacon_sandbox.edits import Edits
 from bidbeacon_sandbox.entities import AdProduct, ExportKind
 from bidbeacon_sandbox.fields import DATASETS, KNOWN_FIELDS, NEW_NAMES
+from bidbeacon_sandbox.names import dataset_names, nearest
 
 _Lists = Literal["list_accounts", "list_profiles", "query_accounts"]
 _OfReports = Literal["create_report", "retrieve_report", "delete_report"]
@@ -42,22 +42,6 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
-def names_of(whole: str | None) -> tuple[str, ...]:
-    """Return the names that rules may use for `whole`, an account id or a dataset's name.
-
-    They are the whole name, its part after the last dot, and its part after the first `_`.
-    """
-    if whole is None:
-        return ()
-    return whole, whole.rpartition(".")[2], whole.partition("_")[2]
-
-
-def nearest(given: Any, known: Sequence[str]) -> str:
-    """Return a sentence with the known word closest to `given`, or with all if none is close."""
-    close = get_close_matches(str(given), known, n=1)
-    return f"The nearest is {close[0]}." if close else f"Expected one of: {', '.join(known)}."
-
-
 def _one_of(what: str, known: Sequence[str]) -> AfterValidator:
     def check(given: str) -> str:
         if given not in known:
@@ -67,7 +51,7 @@ def _one_of(what: str, known: Sequence[str]) -> AfterValidator:
     return AfterValidator(check)
 
 
-_DATASETS = sorted({name for dataset in DATASETS for name in names_of(dataset)[::2]})
+_DATASETS = sorted({name for dataset in DATASETS for name in dataset_names(dataset)})
 _FIELDS = sorted(KNOWN_FIELDS.union(NEW_NAMES.values()))
 Country = Annotated[str, _one_of("country", list(MARKETS))]
 DatasetName = Annotated[str, _one_of("dataset", _DATASETS)]
@@ -84,9 +68,9 @@ class Limits(BaseModel):
     name: str | None = None  # Its name on pages; absent: its kind.
     client: str | None = None  # A client id.
     region: Region | None = None
-    account: str | None = None  # An ads account: its id, or what follows the id's last dot.
+    account: str | None = None  # An ads account by name, key or id; see `names`.
     country: Country | None = None  # A report covers all countries of its account.
-    dataset: DatasetName | None = None  # A report of `datasets.json`, or without its ad product.
+    dataset: DatasetName | None = None  # In any form of `names.dataset_names`.
     call: Operation | None = None
     probability: Share = 1.0
     times: Count | None = None  # The most calls it applies to; absent: no limit.
@@ -155,11 +139,19 @@ class Cut(Limits):
 
 
 class Token(Limits):
-    """Expires the access token early (401), or revokes one refresh token or all of them."""
+    """Expires the access token early (401), or revokes one refresh token or all of them.
+
+    Access tokens that were issued before stay valid after a revocation, unless `ends_cached`.
+    """
 
     rule: Literal["token"]
     what: Literal["dies", "revoked"] = "dies"
     refresh_token: str | None = None
+    ends_cached: bool = False
+
+    def revokes(self, refresh_token: str) -> bool:
+        """Return whether the rule revokes a refresh token."""
+        return self.what == "revoked" and self.refresh_token in {None, refresh_token}
 
 
 class Refuse(Limits):
@@ -348,8 +340,10 @@ def usual_calls(rule: Limits) -> Calls:
     match rule:
         case Answer(status=int(status), html=False) if status < _SERVER_ERROR:
             return _API
-        case Token():
-            return _API if rule.what == "dies" else frozenset(("token",))
+        case Token(what="dies"):
+            return _API
+        case Token(ends_cached=ends_cached):
+            return _API | {"token"} if ends_cached else frozenset(("token",))
         case Refuse(reason=None, code=str()):
             return _OF_REPORTS
         case Refuse() if rule.reason != "wrong_region":

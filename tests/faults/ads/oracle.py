@@ -13,10 +13,11 @@ from bidbeacon_pipelines.datasets.registry import Dataset, get_dataset
 from bidbeacon_pipelines.windows.rules import due_at, local_date, oldest_served
 from bidbeacon_sandbox.entities import AD_PRODUCTS, AdProduct
 from bidbeacon_sandbox.fields import datasets_of
+from bidbeacon_sandbox.names import dataset_names
 from bidbeacon_sandbox.report_request import first_day_of
 from bidbeacon_sandbox.reports import Report
 from bidbeacon_sandbox.rulebook import read_rules
-from bidbeacon_sandbox.rules import History, names_of
+from bidbeacon_sandbox.rules import History
 from tests.faults.ads.delivered import BadRow, Delivery, ReportReader, canonical, targets_of
 from tests.faults.ads.month_faults import HISTORY_NAMES
 from tests.support.truth import (
@@ -243,7 +244,7 @@ class Oracle:
         names = [
             name
             for one in datasets_of(self._dataset.fields_for(products), products)
-            for name in names_of(one)
+            for name in dataset_names(one)
         ]
         return [
             rule

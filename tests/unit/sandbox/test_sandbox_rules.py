@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from bidbeacon_pipelines.datasets.registry import ALL_DATASETS, Dataset
 from bidbeacon_pipelines.settings import PROJECT_ROOT
 from bidbeacon_sandbox.rulebook import RuleError, read_rules
 from bidbeacon_sandbox.rules import KINDS
 from tests.support.rules import IDS, OTHER_SPELLINGS
-from tests.unit.sandbox.conftest import STATES
+from tests.unit.sandbox.conftest import STATES, filter_of
 from tests.unit.sandbox.test_sandbox_contract import BASIC
 
 BRANDS = ("SPONSORED_BRANDS",)
@@ -55,16 +56,48 @@ def test_a_wrong_rule_is_refused_with_what_there_is(given: Any, sentence: str) -
 
 
 def test_a_rule_for_nobody_is_refused(caller: Any) -> None:
-    """An account is named by its id or what follows the last dot, and its name helps to find it; a client by its id."""
+    """A misspelt account names the nearest right one; so does a client."""
     url = f"{caller.url}/sandbox/rules"
-    answer = caller.http.post(url, json={"rule": "slow", "account": "acme merch"})
-    assert 400 == answer.status_code
-    assert f"The nearest is {caller.account().account_id} (Acme Merch)." in answer.text
+    for given, near in (("Acme Mrech", "is Acme Merch (US, CA)."), ("Acme Merch · DE", "is Acme")):
+        answer = caller.http.post(url, json={"rule": "slow", "account": given})
+        assert (400, True) == (answer.status_code, f"The nearest {near}" in answer.text)
     answer = caller.http.post(url, json={"rule": "slow", "client": "sandbox-klient"})
     assert (400, True) == (answer.status_code, "The nearest is sandbox-client." in answer.text)
-    short = caller.account().account_id.rpartition(".")[2]
-    assert caller.http.post(url, json={"rule": "slow", "account": short}).is_success
     assert 400 == caller.http.post(url, content="{").status_code
+
+
+@pytest.mark.parametrize(
+    ("name", "strikes"),
+    [
+        ("amzn1.ads-account.g.1kc1bk217kscqoyqdyq24dt56", True),
+        ("1kc1bk217kscqoyqdyq24dt56", True),
+        ("US.acme-merch.1kc1bk21", True),
+        ("acme-merch.1kc1bk21", True),
+        ("Acme Merch · US", True),
+        ("acme merch, ca", True),
+        ("Acme Merch", True),
+        ('Müller & Söhne "Hundeglück" GmbH · DE', False),
+        ("DE.muller-sohne-hundegl.td2l34sm", False),
+    ],
+)
+def test_an_account_has_all_names_that_people_type(
+    caller: Any, name: str, *, strikes: bool
+) -> None:
+    """Id, name and key, each also with a country; case, blanks and punctuation do not matter."""
+    [given] = caller.http.post(
+        f"{caller.url}/sandbox/rules", json={"rule": "answer", "status": 429, "account": name}
+    ).json()["rules"]
+    assert name == given["rule"]["account"]
+    assert strikes == (caller.create().status_code == 429)
+
+
+@pytest.mark.parametrize("dataset", ALL_DATASETS, ids=lambda one: one.name)
+def test_a_dataset_has_the_name_that_the_product_gives_it(caller: Any, dataset: Dataset) -> None:
+    """A rule with this name strikes each of its reports."""
+    caller.breaks("answer", "create_report", status=429, dataset=dataset.name)
+    for report in dataset.reports:
+        only = filter_of(*report.ad_products)
+        assert 429 == caller.create(fields=list(report.fields), filter=only).status_code
 
 
 def test_rules_are_listed_counted_and_removed(caller: Any) -> None:
@@ -223,6 +256,19 @@ def test_token(caller: Any) -> None:
     assert 207 == caller.create().status_code
     caller.breaks("token", what="revoked")
     assert "invalid_grant" == caller.ask_token().json()["error"]
+
+
+def test_a_revocation_ends_access_tokens_if_it_says_so(caller: Any) -> None:
+    """Those of the revoked refresh token only, and for good."""
+    caller.breaks("token", what="revoked")
+    assert 207 == caller.create().status_code
+    caller.breaks("token", what="revoked", ends_cached=True, refresh_token="Atzr|another")
+    assert 207 == caller.create().status_code
+    caller.breaks("token", what="revoked", ends_cached=True)
+    assert 401 == caller.create().status_code
+    assert "invalid_grant" == caller.ask_token().json()["error"]
+    caller.state.rules.clear()
+    assert 401 == caller.create().status_code
 
 
 @pytest.mark.parametrize(

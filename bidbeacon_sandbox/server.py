@@ -43,6 +43,7 @@ _OWN: tuple[tuple[str, str, Page], ...] = (
     ("GET", "/healthz", control_api.healthz),
     ("GET", "/sandbox", page.show_page),
     ("POST", "/sandbox/change", page.change_by_form),
+    ("POST", "/sandbox/ready-made", page.switch_ready_made),
     ("GET", "/sandbox/rules", control_api.show_rules),
     ("POST", "/sandbox/rules", control_api.add_rules),
     ("DELETE", "/sandbox/rules", control_api.clear_rules),

@@ -82,6 +82,11 @@ class SandboxConfig(BaseSettings):
     max_reports_in_flight: int = Field(
         2, ge=1, description="Most reports of one account in flight at a time."
     )
+    page_url: str = Field(
+        "http://127.0.0.1:3030",
+        pattern=r"^https?://[^/]",
+        description="Address of BidBeacon's page, for the links of the sandbox's page.",
+    )
     rules: Annotated[tuple[Any, ...], BeforeValidator(read_rules)] = Field(
         (), description="Rules that inject faults, as a JSON list."
     )

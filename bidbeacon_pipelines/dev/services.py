@@ -84,7 +84,8 @@ def list_services(settings: Settings, code_server_port: int) -> list[Service]:
 
     host, port = settings.bind_host, settings.sandbox_port
     in_flight = ("--max-reports-in-flight", str(SANDBOX_REPORTS_IN_FLIGHT))
-    command = (*SANDBOX, "--host", host, "--port", str(port), *in_flight)
+    page = ("--page-url", settings.stream_public_url)
+    command = (*SANDBOX, "--host", host, "--port", str(port), *page, *in_flight)
     sandbox = Service("sandbox", command, ours, host, port, web_problem, needs_database=False)
 
     host, port = settings.stream_host, settings.stream_port

@@ -33,6 +33,7 @@ def test_each_service_gets_its_port() -> None:
     for name, port in ports.items():
         assert str(port) in found[name].command
         assert f"http://127.0.0.1:{port}" == found[name].url
+    assert "http://127.0.0.1:5030" in found["sandbox"].command
     assert "hidden-word" not in str([one.command for one in found.values()])
 
 

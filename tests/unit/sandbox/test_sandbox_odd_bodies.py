@@ -21,6 +21,7 @@ PATHS = {
     "/sandbox/rules": "application/json",
     "/sandbox/clock": "application/json",
     "/sandbox/change": "application/x-www-form-urlencoded",
+    "/sandbox/ready-made": "application/x-www-form-urlencoded",
 }
 NESTED = [
     opened * depth + closed * depth

@@ -158,8 +158,13 @@ def test_limits(start: Callable[..., Any]) -> None:
     assert [*[202] * 5, 429] == exports
 
 
+def struck(caller: Any) -> list[int]:
+    """Return how often each rule struck."""
+    return [one["struck"] for one in caller.state.rules.overview()]
+
+
 def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
-    """Accounts, reports in flight, calls and rules; a rule is added, switched off and on, and removed by its forms; `/` leads there."""
+    """Accounts, reports in flight, calls and rules; a rule is added, switched off, with its count, and on, and removed by its forms; `/` leads there."""
     report_id = caller.create_id()
     page, change = f"{caller.url}/sandbox", f"{caller.url}/sandbox/change"
     assert "/sandbox" == caller.http.get(caller.url).headers["location"]
@@ -170,7 +175,9 @@ def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
     assert "Closed Shop &lt;b&gt;" in text
     caller.http.post(change, data={"do": "off", "number": "1"})
     assert 207 == caller.create().status_code
+    assert [1] == struck(caller)
     caller.http.post(change, data={"do": "on", "number": "1"})
+    assert [0] == struck(caller)
     assert 400 == caller.http.post(change, data={"do": "off", "number": "one"}).status_code
     caller.http.post(change, data={"number": "1"})
     assert 503 == caller.create().status_code
@@ -178,3 +185,27 @@ def test_the_page_shows_all_and_switches_rules(caller: Any) -> None:
     assert [] == caller.state.rules.overview()
     wrong = caller.http.post(change, data={"do": "add", "rule": '{"rule": "anser"}'})
     assert (400, True) == (wrong.status_code, "The nearest is answer." in wrong.text)
+
+
+def test_the_page_switches_ready_made_rules(start: Callable[..., Any]) -> None:
+    """For the chosen ads account; a rule that is off keeps its count, and one that is on again counts anew."""
+    caller = start(page_url="https://bidbeacon.example/")
+    ready, name = f"{caller.url}/sandbox/ready-made", "throttled account"
+
+    def text(**form: str) -> str:
+        answer = caller.http.post(ready, data=form, follow_redirects=True)
+        assert answer.is_success
+        return str(answer.text)
+
+    assert "on for 株式会社さくら商店" in text(on=name, account="株式会社さくら商店")
+    assert 207 == caller.create().status_code
+    on = text(on=name, account="Acme Merch")
+    assert 429 == caller.create().status_code
+    queue = "https://bidbeacon.example/queue?cause=throttled&amp;account=Acme+Merch+%C2%B7+US"
+    assert all(part in on for part in ("on for Acme Merch, struck 0 times", queue))
+    assert [1] == struck(caller)
+    assert "off, struck 1 time<" in text(off=name)
+    assert 429 != caller.create().status_code
+    assert "on for all ads accounts, struck 0 times" in text(on=name)
+    for wrong in ({"on": "unthrottled"}, {}, {"on": name, "account": "Acme"}):
+        assert 400 == caller.http.post(ready, data=wrong).status_code

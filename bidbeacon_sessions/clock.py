@@ -5,6 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 
 Clock = Callable[[], datetime]
+DAYS_AGO = {"today": 0, "yesterday": 1}
+"""The words for days, as in the page's filter, each with its number of days before today."""
 _YEARS = range(1970, 3000)
 """The valid years; other years are refused as typing errors."""
 _DAYS = r"(?:(?P<weeks>\d{1,5})w)?(?:(?P<days>\d{1,5})d)?"
@@ -18,12 +20,14 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def read_day(text: str) -> date:
-    """Parse a day such as `2026-11-23`.
+def read_day(text: str, *, today: date | None = None) -> date:
+    """Parse a day such as `2026-11-23`; with `today` also the words `today` and `yesterday`.
 
     Raises:
         ValueError: `text` is not a day from 1970 to 2999.
     """
+    if today is not None and text in DAYS_AGO:
+        return today - timedelta(days=DAYS_AGO[text])
     return read_instant(f"{text}T00:00").date()
 
 

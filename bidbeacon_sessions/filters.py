@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from pydantic import (
     ValidationError,
 )
 
-from bidbeacon_sessions.clock import parse_duration, read_instant
+from bidbeacon_sessions.clock import DAYS_AGO, parse_duration, read_day, read_instant
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
@@ -93,8 +93,8 @@ _NAMES = tuple(name for name in SessionFilter.model_fields if name != "text")
 def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
     """Parse a filter as written on the page: terms such as `status:failed`, and words.
 
-    `since:` and `before:` take an instant, a day, or a duration before `now` such as `2h`. Instants
-    and days without a time zone are in UTC.
+    `since:` and `before:` take an instant, a day, `today`, `yesterday`, or a duration before `now`
+    such as `2h`. Instants and days without a time zone are in UTC.
 
     Raises:
         UsageError: a name or value is invalid.
@@ -118,6 +118,8 @@ def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
 
 
 def _parse_time(name: str, value: str, now: datetime) -> datetime:
+    if value in DAYS_AGO:
+        return datetime.combine(read_day(value, today=now.date()), time(), UTC)
     try:
         instant = read_instant(value)
     except ValueError:
@@ -125,15 +127,17 @@ def _parse_time(name: str, value: str, now: datetime) -> datetime:
             return now - parse_duration(value)
         except (ValueError, OverflowError):
             raise UsageError(
-                f"{name}: expected 2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z, got: {value!r}."
+                f"{name}: expected 2h, 3d, today, yesterday, 2026-11-23 or 2026-11-23T05:00:00Z, "
+                f"got: {value!r}."
             ) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def complete_term(begun: str) -> list[str]:
-    """Return completions of a filter term: names, or values of `status:` and `outcome:`."""
+    """Return completions of a filter term: names, and values that are words of a fixed list."""
     name, colon, value = begun.partition(":")
     if not colon:
         return [f"{one}:" for one in _NAMES if one.startswith(name)]
-    known = {"status": SESSION_STATUSES, "outcome": SESSION_OUTCOMES}.get(name, ())
+    words = {"status": SESSION_STATUSES, "outcome": SESSION_OUTCOMES}
+    known = (words | dict.fromkeys(("since", "before"), tuple(DAYS_AGO))).get(name, ())
     return [f"{name}:{one}" for one in known if one.startswith(value)]

@@ -16,6 +16,7 @@ from bidbeacon_pipelines.accounts.queries import read_account
 from bidbeacon_pipelines.accounts.rules import check_active
 from bidbeacon_pipelines.accounts.sync import sync_accounts
 from bidbeacon_pipelines.amazon_ads.client import SHORT_WAITS, RetryPolicy
+from bidbeacon_pipelines.cli.days import parse_windows
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
@@ -25,7 +26,6 @@ from bidbeacon_pipelines.cli.options import (
     OnlyDataset,
     get_account,
     open_store,
-    parse_windows,
 )
 from bidbeacon_pipelines.cli.output import Json, console, print_json, report
 from bidbeacon_pipelines.cli.sessions import event_printer, get_session
@@ -42,6 +42,7 @@ from bidbeacon_pipelines.requests.load_days import load_days
 from bidbeacon_pipelines.requests.plan import plan_account
 from bidbeacon_pipelines.requests.queries import count_windows_left
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.wanted import check_loadable
 from bidbeacon_sessions import SessionRecorder, SessionStore, Subject, with_job_session
 from bidbeacon_sessions.errors import ExpectedError, UsageError
@@ -87,10 +88,10 @@ def load(
     and 2 if the account is unknown or stopped, no day can be loaded, or there is no database.
     Ctrl-C and SIGTERM cancel the session (exit codes 130 and 143); its requests continue later.
     """
-    days = parse_windows(window)
     chosen = get_dataset(dataset)
     with _open_context() as context:
         found = get_account(account, country)
+        days = parse_windows(window, local_date(context.now(), found.time_zone))
         with context.engine.begin() as connection:
             contract = read_contract(connection, found.account_id)
         check_loadable(found, contract.reports(chosen), days, context.now())

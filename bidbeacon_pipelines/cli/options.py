@@ -1,8 +1,7 @@
 """Options and arguments shared by several commands, and access to the database."""
 
-from collections.abc import Iterable
-from datetime import date, timedelta
-from typing import Annotated, Final
+from datetime import date
+from typing import Annotated
 
 import typer
 
@@ -14,12 +13,13 @@ from bidbeacon_pipelines.accounts.names import (
 )
 from bidbeacon_pipelines.accounts.queries import list_accounts
 from bidbeacon_pipelines.accounts.tables import Account, AdsAccount
+from bidbeacon_pipelines.cli.days import PERIODS, check_day, check_days
 from bidbeacon_pipelines.database.address import open_database
+from bidbeacon_pipelines.database.clock import read_now
 from bidbeacon_pipelines.database.engine import shared_engine
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_sessions import SessionStore
-from bidbeacon_sessions.clock import read_day
-from bidbeacon_sessions.errors import UsageError
 
 _HELP = "The account: its name, its alias or its key."
 
@@ -55,12 +55,10 @@ def get_ads_account(named: str) -> AdsAccount:
         return get_named_ads_account(connection, named)
 
 
-def parse_day(value: str) -> date:
-    """Parse a day like `2026-11-23`, or raise `UsageError`."""
-    try:
-        return read_day(value)
-    except ValueError:
-        raise UsageError(f"window: expected a day like 2026-11-23, got: {value!r}.") from None
+def get_today(account: Account) -> date:
+    """Return the current day of an account's calendar, by the clock of the database."""
+    with open_store().begin() as connection:
+        return local_date(read_now(connection, get_settings()), account.time_zone)
 
 
 _ACCOUNT = typer.Option("--account", help=_HELP, autocompletion=complete_account)
@@ -74,42 +72,20 @@ DatasetOption = Annotated[str, typer.Option("--dataset", help="The dataset's nam
 OnlyDataset = Annotated[str | None, typer.Option("--dataset", help="Only this dataset.")]
 _DAY = typer.Option(
     "--window",
-    parser=parse_day,
+    callback=check_day,
     metavar="DAY",
-    help="A day of the account's calendar, such as 2026-11-23.",
+    help="A day of the account's calendar: 2026-11-23, today or yesterday.",
 )
-DayOption = Annotated[date, _DAY]
-OnlyDay = Annotated[date | None, _DAY]
+DayOption = Annotated[str, _DAY]
+OnlyDay = Annotated[str | None, _DAY]
 DaysOption = Annotated[
     list[str],
     typer.Option(
-        "--window", help="A day (2026-11-23) or days (2026-11-01..2026-11-07), repeatable."
+        "--window",
+        callback=check_days,
+        metavar="DAYS",
+        help=f"A day of the account's calendar (2026-11-23, today, yesterday) or days "
+        f"(2026-11-01..2026-11-07, 7d, {', '.join(PERIODS)}; 7d are the seven days before today); "
+        "repeatable.",
     ),
 ]
-
-
-MOST_DAYS: Final = 10_000
-"""The most days that `--window` accepts; Amazon keeps no dataset for so many days."""
-
-
-def parse_windows(values: Iterable[str]) -> list[date]:
-    """Return the days of `--window`, sorted and without duplicates, or raise `UsageError`."""
-    days = sorted({day for value in values for day in parse_days(value)})
-    if len(days) > MOST_DAYS:
-        raise UsageError(f"window: expected at most {MOST_DAYS:,} days, got: {len(days):,}.")
-    return days
-
-
-def parse_days(value: str) -> list[date]:
-    """Parse `2026-11-23` or `2026-11-01..2026-11-07` (inclusive), or raise `UsageError`."""
-    first, dots, last = value.partition("..")
-    try:
-        start = read_day(first)
-        end = read_day(last) if dots else start
-    except ValueError:
-        raise UsageError(
-            f"window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: {value!r}."
-        ) from None
-    if end < start:
-        raise UsageError(f"window: expected the earlier day first, got: {value!r}.")
-    return [start + timedelta(days=n) for n in range((end - start).days + 1)]

@@ -10,7 +10,8 @@ import typer
 from sqlalchemy import Connection
 
 from bidbeacon_pipelines.accounts.names import list_named_accounts
-from bidbeacon_pipelines.cli.options import complete_account, open_store, parse_day
+from bidbeacon_pipelines.cli.days import parse_day
+from bidbeacon_pipelines.cli.options import complete_account, open_store
 from bidbeacon_pipelines.cli.output import Json, print_json, print_lines, print_list
 from bidbeacon_pipelines.datasets.registry import get_dataset
 from bidbeacon_sessions import SessionStore
@@ -37,8 +38,8 @@ Terms = Annotated[
     typer.Argument(
         metavar="[FILTER]...",
         help="Filters as on the page: job:… account:… status:… outcome:… type:… dataset:… window:… "
-        "run:… since:… before:… (2h, 3d, 2026-11-23 or 2026-11-23T05:00:00Z; days are UTC), "
-        "and words to search for.",
+        "run:… since:… before:… (2h, 3d, today, yesterday, 2026-11-23 or 2026-11-23T05:00:00Z; "
+        "days are UTC), and words to search for.",
         autocompletion=complete_filter,
     ),
 ]

@@ -1,7 +1,7 @@
 """Commands for report windows: explanations, restatements, quarantine and decisions."""
 
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, date
 from decimal import Decimal
 from itertools import groupby
 from typing import Annotated, Any, Final
@@ -10,7 +10,9 @@ import typer
 from rich.text import Text
 
 from bidbeacon_pipelines.accounts.changes import COMMAND_LINE
+from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.causes import explain as explain_cause
+from bidbeacon_pipelines.cli.days import parse_day, parse_windows
 from bidbeacon_pipelines.cli.options import (
     AccountOption,
     CountryOption,
@@ -21,8 +23,8 @@ from bidbeacon_pipelines.cli.options import (
     OnlyDataset,
     OnlyDay,
     get_account,
+    get_today,
     open_store,
-    parse_windows,
 )
 from bidbeacon_pipelines.cli.output import (
     Json,
@@ -42,7 +44,10 @@ from bidbeacon_pipelines.loading.restatements import find_first_kept_day, list_w
 from bidbeacon_pipelines.problems.explain import Question, explain_day
 from bidbeacon_pipelines.problems.findings import counted
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.wanted import decide_days
+from bidbeacon_sessions.clock import DAYS_AGO
+from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.terminal import action_line
 
 _METRICS: Final = ("spend", "sales", "orders", "clicks", "impressions")
@@ -67,8 +72,9 @@ def explain(
     """
     settings, of_dataset = get_settings(), get_dataset(dataset)
     with open_store().snapshot() as connection:
-        now = read_now(connection, settings)
-        question = Question(get_account(account, country), of_dataset, window, now)
+        now, found = read_now(connection, settings), get_account(account, country)
+        day = parse_day(window, local_date(now, found.time_zone))
+        question = Question(found, of_dataset, day, now)
         explanation = explain_day(connection, settings, question, report)
     if as_json:
         print_json(explanation)
@@ -112,16 +118,17 @@ def restatements(
 ) -> None:
     """Show the totals of a day at its first load, and after each load that changed them."""
     found, of_account = get_dataset(dataset), get_account(account, country)
+    day = parse_day(window, get_today(of_account))
     with open_store().begin() as connection:
-        loads = list_window_loads(connection, of_account, found.name, window)
+        loads = list_window_loads(connection, of_account, found.name, day)
         first_kept = find_first_kept_day(connection)
     if as_json:
         named = {"account": of_account.account_key, "account_label": of_account.label}
-        print_json(named | {"dataset": dataset, "window": str(window)} | _loads_json(loads))
+        print_json(named | {"dataset": dataset, "window": str(day)} | _loads_json(loads))
         return
-    console.print(f"{of_account.label} {dataset} {window}")
+    console.print(f"{of_account.label} {dataset} {day}")
     print_loads(loads, found.columns)
-    if not loads and first_kept is not None and window < first_kept:
+    if not loads and first_kept is not None and day < first_kept:
         console.print(f"Restatements of days before {first_kept} are deleted.")
     elif not loads:
         console.print("This day has not been loaded yet.")
@@ -186,12 +193,22 @@ def quarantine_list(
     """Show quarantined rows, newest first: each row as received, and why it is invalid."""
     if dataset is not None:
         get_dataset(dataset)
-    key = None if account is None else get_account(account, country).account_key
+    of = None if account is None else get_account(account, country)
+    day = None if window is None else _get_day(window, of)
+    key = None if of is None else of.account_key
     with open_store().begin() as connection:
         rows = list_quarantined_rows(
-            connection, account=key, dataset=dataset, day=window, reason=reason, limit=limit
+            connection, account=key, dataset=dataset, day=day, reason=reason, limit=limit
         )
     print_list(rows, _print_row, as_json=as_json, if_empty="No row in quarantine matches.")
+
+
+def _get_day(window: str, account: Account | None) -> date:
+    if account is not None:
+        return parse_day(window, get_today(account))
+    if window in DAYS_AGO:
+        raise UsageError(f"window: {window} needs --account, since it is a day of its calendar.")
+    return parse_day(window)
 
 
 def windows_accept(
@@ -227,7 +244,7 @@ def _decide(
     named: str, country: str | None, dataset: str, windows: Sequence[str], *, accepts: bool
 ) -> str:
     found, account = get_dataset(dataset), get_account(named, country)
-    days = parse_windows(windows)
+    days = parse_windows(windows, get_today(account))
     given = (open_store(), get_settings(), account, found, days)
     decided = decide_days(*given, accepts=accepts, by=COMMAND_LINE)
     return f"{counted(len(decided), 'day')} of {found.name} of {account.label}"

@@ -42,9 +42,10 @@ def test_load_prints_its_timeline_and_ends_with_0(stocked: World) -> None:
 
 def test_load_as_json_is_one_document(stocked: World) -> None:
     """`--json` prints the session with its actions, and nothing else."""
-    *command, day = load_day(stocked)
-    told = json_of(*command, f"{day}..{day}")
+    *command, _ = load_day(stocked)
+    told = json_of(*command, "yesterday")
     assert told["status"] == "succeeded"
+    assert told["input"]["windows"] == [str(stocked.yesterday_of(stocked.account()))]
     assert "report-processed" in [action["type"] for action in told["actions"]]
 
 

@@ -95,6 +95,8 @@ def test_a_list_says_when_sessions_began(session_store: SessionStore, store: Ses
     [
         ("2h", NOW - timedelta(hours=2)),
         ("1d12h", NOW - timedelta(hours=36)),
+        ("today", datetime(2026, 11, 23, tzinfo=UTC)),
+        ("yesterday", datetime(2026, 11, 22, tzinfo=UTC)),
         ("2026-11-20", datetime(2026, 11, 20, tzinfo=UTC)),
         ("2026-11-20T05:00:00+02:00", datetime(2026, 11, 20, 3, tzinfo=UTC)),
     ],
@@ -106,7 +108,12 @@ def test_a_time_is_an_instant_or_how_long_ago(value: str, instant: datetime) -> 
 
 @pytest.mark.parametrize(
     ("begun", "completed"),
-    [("st", ["status:"]), ("status:c", ["status:cancelled", "status:crashed"]), ("job:x", [])],
+    [
+        ("st", ["status:"]),
+        ("status:c", ["status:cancelled", "status:crashed"]),
+        ("since:y", ["since:yesterday"]),
+        ("job:x", []),
+    ],
 )
 def test_a_shell_completes_terms(begun: str, completed: list[str]) -> None:
     """Their names, and the values that are few."""

@@ -1,7 +1,7 @@
 """The commands `explain`, `restatements` and `quarantine` on a real database, filled from the sandbox over HTTP."""
 
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -9,9 +9,10 @@ import pytest
 from bidbeacon_pipelines.accounts.tables import Account
 from bidbeacon_pipelines.requests.tables import ReportRequest
 from bidbeacon_pipelines.settings import get_settings
+from bidbeacon_pipelines.windows.rules import local_date
 from bidbeacon_pipelines.windows.tables import ReportWindow
 from tests.support.commands import json_of, run_command, unwrapped
-from tests.support.rows import change_requests, change_windows
+from tests.support.rows import change_accounts, change_requests, change_windows
 from tests.support.world import World
 
 SECTIONS = (
@@ -54,6 +55,18 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     assert str(session["id"]) == told["verdict"]["session"]["id"]
     effects = [one["effect"] for one in told["timeline"]]
     assert ["wanted", "queued", "requested", "loaded"] == effects
+
+
+def test_today_is_a_day_of_the_accounts_own_calendar(stocked: World) -> None:
+    """At any instant Kiritimati and Pago Pago, 25 hours apart, have different days."""
+    zones = {"US": "Pacific/Kiritimati", "JP": "Pacific/Pago_Pago"}
+    for country, zone in zones.items():
+        change_accounts(stocked.engine, Account.country_code == country, time_zone=zone)
+    now = datetime.now(UTC)
+    for country, zone in zones.items():
+        of = ("--account", stocked.account(country).account_key, "--window", "today")
+        today = str(local_date(now, zone))
+        assert today == json_of("explain", *of)["window"] == json_of("restatements", *of)["window"]
 
 
 def load_twice(world: World, account: Account) -> None:

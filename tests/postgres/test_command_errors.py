@@ -22,9 +22,9 @@ REAL = {
     "BIDBEACON_ADS_API_CLIENT_SECRET": "x",
     "BIDBEACON_ADS_API_REFRESH_TOKEN": "x",
 }
-DAY = "window: expected a day like 2026-11-23, got: "
+DAY = "window: expected a day like 2026-11-23"
 NO_DATASET = "expected a dataset (daily_campaigns,"
-DAY_OR_DAYS = "window: expected 2026-11-23 or 2026-11-01..2026-11-07, got: "
+DAY_OR_DAYS = "last-week, this-month, last-month), got: "
 NO_ACCOUNT = "No account 'nope': `bidbeacon accounts list` shows all accounts"
 
 FAILED, USAGE = 1, 2
@@ -39,14 +39,15 @@ WRONG = [
     ((*LOAD, "--window", "0001-01-01"), f"{DAY_OR_DAYS}'0001-01-01'", USAGE),
     ((*LOAD, "--window", "9999-12-31"), f"{DAY_OR_DAYS}'9999-12-31'", USAGE),
     ((*LOAD, "--window", "2026-11-20", "--dataset", "weather"), NO_DATASET, USAGE),
-    (("explain", *WITH_ACCOUNT, "--window", ""), f"{DAY}''", USAGE),
+    (("explain", *WITH_ACCOUNT, "--window", ""), f"{DAY}, today or yesterday, got: ''", USAGE),
     (("restatements", "--account", "nope", "--window", "2026-11-23"), NO_ACCOUNT, USAGE),
     (("quarantine", "list", "--account", "nope"), NO_ACCOUNT, USAGE),
     (("quarantine", "list", "--dataset", "nope"), NO_DATASET, USAGE),
+    (("quarantine", "list", "--window", "today"), "window: today needs --account,", USAGE),
     (("quarantine", "replay", "--account", "nope"), NO_ACCOUNT, USAGE),
     (("entities", "sync", "--country", "ZA"), "There is no account to sync in ZA", USAGE),
     (("sessions", "list", "account:nope"), NO_ACCOUNT, USAGE),
-    (("sessions", "list", "window:x"), f"{DAY}'x'", USAGE),
+    (("sessions", "list", "window:x"), f"{DAY}, got: 'x'", USAGE),
     (("sessions", "list", "dataset:x"), NO_DATASET, USAGE),
     (
         ("sessions", "list", "type:x"),

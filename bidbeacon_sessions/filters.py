@@ -18,6 +18,7 @@ from pydantic import (
 
 from bidbeacon_sessions.clock import DAYS_AGO, parse_duration, read_day, read_instant
 from bidbeacon_sessions.errors import UsageError
+from bidbeacon_sessions.sentences import did_you_mean
 from bidbeacon_sessions.tables import SESSION_OUTCOMES, SESSION_STATUSES
 
 LONGEST_VALUE = 200
@@ -88,6 +89,13 @@ class SessionPage(SessionFilter):
 
 
 _NAMES = tuple(name for name in SessionFilter.model_fields if name != "text")
+_WORDS: Mapping[str, Iterable[str]] = {
+    "status": SESSION_STATUSES,
+    "outcome": SESSION_OUTCOMES,
+    "since": DAYS_AGO,
+    "before": DAYS_AGO,
+}
+"""The words that some terms accept."""
 
 
 def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
@@ -105,7 +113,8 @@ def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
             given["text"] = f"{given.get('text', '')} {name}".strip()
         elif name not in _NAMES:
             expected = ", ".join(f"{one}:…" for one in _NAMES)
-            raise UsageError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.")
+            meant = did_you_mean(f"{name}:", [f"{one}:" for one in _NAMES])
+            raise UsageError(f"Expected one of {expected}, got: {f'{name}:{value}'!r}.{meant}")
         else:
             is_time = name in {"since", "before"}
             given[name] = _parse_time(name, value, now) if is_time else value
@@ -114,7 +123,9 @@ def parse_terms(terms: Iterable[str], now: datetime) -> SessionFilter:
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem["loc"][0])
-        raise UsageError(f"{name}: {expectation_of(problem)}, got: {given[name]!r}.") from None
+        meant = did_you_mean(given[name], _WORDS.get(name, ()))
+        expected = f"{name}: {expectation_of(problem)}, got: {given[name]!r}."
+        raise UsageError(f"{expected}{meant}") from None
 
 
 def _parse_time(name: str, value: str, now: datetime) -> datetime:
@@ -138,6 +149,5 @@ def complete_term(begun: str) -> list[str]:
     name, colon, value = begun.partition(":")
     if not colon:
         return [f"{one}:" for one in _NAMES if one.startswith(name)]
-    words = {"status": SESSION_STATUSES, "outcome": SESSION_OUTCOMES}
-    known = (words | dict.fromkeys(("since", "before"), tuple(DAYS_AGO))).get(name, ())
+    known = _WORDS.get(name, ())
     return [f"{name}:{one}" for one in known if one.startswith(value)]

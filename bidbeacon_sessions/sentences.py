@@ -14,10 +14,11 @@ failure. The application stores it, and explains it to users.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from functools import cached_property, partial
 from string import Formatter
 from typing import Any, Final
@@ -126,6 +127,12 @@ def _text_part(text: str) -> Part:
 def without_stop(text: str) -> str:
     """Return a text without its final full stop."""
     return text.rstrip().rstrip(".")
+
+
+def did_you_mean(given: str, known: Iterable[str]) -> str:
+    """Return " Did you mean …?" with the known word that is most like `given`; "" if none is."""
+    close = get_close_matches(given, list(known), n=1)
+    return f" Did you mean {close[0]}?" if close else ""
 
 
 def join_sentences(*texts: str) -> str:

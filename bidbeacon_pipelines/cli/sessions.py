@@ -21,6 +21,7 @@ from bidbeacon_sessions.errors import ExpectedError, UsageError
 from bidbeacon_sessions.filters import SessionFilter, complete_term, parse_terms
 from bidbeacon_sessions.listing import read_session, read_sessions
 from bidbeacon_sessions.queries import find_accounts
+from bidbeacon_sessions.sentences import did_you_mean
 from bidbeacon_sessions.tail import Event, Tail
 from bidbeacon_sessions.terminal import TailLines, action_line, session_line, session_lines
 
@@ -71,7 +72,7 @@ def _check_names(connection: Connection, wanted: SessionFilter) -> None:
     if wanted.type is not None and wanted.type not in action_classes():
         raise UsageError(
             "type: expected an action of docs/reference/actions.md, such as report-failed, "
-            f"got: {wanted.type!r}."
+            f"got: {wanted.type!r}.{did_you_mean(wanted.type, action_classes())}"
         )
     if wanted.account is not None and not find_accounts(connection, wanted.account):
         list_named_accounts(connection, wanted.account)

@@ -53,6 +53,7 @@ from bidbeacon_pipelines.datasets.metrics import (
     viewable,
 )
 from bidbeacon_sessions.errors import UsageError
+from bidbeacon_sessions.sentences import did_you_mean
 
 Grain = Literal["day", "hour"]
 Reconciles = Literal["equal", "close", "not above"]
@@ -62,7 +63,8 @@ class UnknownDatasetError(UsageError):
     """No dataset has this name; the message lists the existing names."""
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(f"expected a dataset ({', '.join(known)}), got: {name!r}")
+        expected = f"expected a dataset ({', '.join(known)}), got: {name!r}."
+        super().__init__(f"{expected}{did_you_mean(name, known)}")
         self.name = name
         self.known = known
 

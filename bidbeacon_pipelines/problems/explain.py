@@ -29,7 +29,7 @@ from bidbeacon_pipelines.windows.rules import due_at, local_date, missed_offsets
 from bidbeacon_sessions.errors import UsageError
 from bidbeacon_sessions.presentation import action_json, read_labels, session_url
 from bidbeacon_sessions.queries import list_actions_about
-from bidbeacon_sessions.sentences import without_stop
+from bidbeacon_sessions.sentences import did_you_mean, without_stop
 
 NO_WINDOW_STATE = "no window"
 _FIRST_ENTITIES_WITHIN: Final = timedelta(minutes=15)
@@ -86,7 +86,7 @@ def explain_day(
     reports = list(windows) or [one.name for one in contract.reports(dataset)]
     if report is not None and report not in reports:
         expected = f"report: expected one of {', '.join(reports)}"
-        raise UnknownReportError(f"{expected}, got: {report!r}.")
+        raise UnknownReportError(f"{expected}, got: {report!r}.{did_you_mean(report, reports)}")
     chosen = windows.get(report or "") or next(iter(windows.values()), None)
     explanation = chosen.explain() if chosen else _explain_missing(connection, question)
     rows = list_actions_about(

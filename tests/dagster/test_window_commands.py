@@ -57,6 +57,13 @@ def test_explain_as_json_is_one_document(stocked: World) -> None:
     assert ["wanted", "queued", "requested", "loaded"] == effects
 
 
+def test_a_report_that_a_day_does_not_have_names_the_nearest(stocked: World) -> None:
+    """After those that there are."""
+    asked = ("explain", *of_window(stocked, stocked.account()), "--report", "SP+SB+SB")
+    said = run_command(*asked, code=2).stderr
+    assert "got: 'SP+SB+SB'. Did you mean SP+SB+SD?" in said
+
+
 def test_today_is_a_day_of_the_accounts_own_calendar(stocked: World) -> None:
     """At any instant Kiritimati and Pago Pago, 25 hours apart, have different days."""
     zones = {"US": "Pacific/Kiritimati", "JP": "Pacific/Pago_Pago"}

@@ -57,6 +57,10 @@ WRONG = [
     (("sessions", "list", "status:fine"), "status: expected 'running',", USAGE),
     (("sessions", "list", "since:soon"), "since: expected 2h, 3d,", USAGE),
     (("sessions", "list", "jobs:x"), "Expected one of job:…, account:…,", USAGE),
+    (("sessions", "list", "status:faild"), "got: 'faild'. Did you mean failed?", USAGE),
+    (("sessions", "list", "type:report-faild"), "Did you mean report-failed?", USAGE),
+    (("sessions", "list", "acount:x"), "got: 'acount:x'. Did you mean account:?", USAGE),
+    (("quarantine", "list", "--dataset", "daily_target"), "Did you mean daily_targets?", USAGE),
     (("sessions", "show", NOBODY), f"No session {NOBODY}", FAILED),
 ]
 """What is run, what its line says, and how it ends."""

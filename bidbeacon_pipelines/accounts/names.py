@@ -32,9 +32,20 @@ class AmbiguousAccountError(UsageError):
         shown = ", ".join(f"{one.label} ({one.account_key})" for one in candidates[:_MOST_SHOWN])
         left = len(candidates) - _MOST_SHOWN
         more = f" and {left:,} more" if left > 0 else ""
+        countries = {one.country_code for one in candidates}
+        add = ", or add the country" if len(countries) == len(candidates) else ""
         super().__init__(
             f"{given!r} is the name of {len(candidates):,} accounts: {shown}{more}. "
-            "Write one of these, or add the country."
+            f"Write one of these{add}."
+        )
+
+
+class NoAccountInCountryError(UsageError):
+    """No account is known in a country."""
+
+    def __init__(self, country: str) -> None:
+        super().__init__(
+            f"There is no account in {country}: `bidbeacon accounts list` shows all accounts."
         )
 
 
@@ -88,16 +99,19 @@ def list_named_accounts(
 
     Raises:
         UnknownAccountError: no account matches the name.
+        NoAccountInCountryError: the country has no account.
     """
     accounts = sorted(list_accounts(connection), key=lambda account: account.label)
     code = None if country is None else normalise_country(country)
     of_country = [one for one in accounts if code in {None, one.country_code}]
     if given is None:
+        if code is not None and not of_country:
+            raise NoAccountInCountryError(code)
         return of_country
     found = match_accounts(of_country, given)
     if not found:
-        shown = f"{given} · {country}" if country else given
-        raise UnknownAccountError(shown, _nearest(accounts, given))
+        elsewhere = [one.label for one in match_accounts(accounts, given)[:_NEAREST]]
+        raise UnknownAccountError(given, elsewhere or _nearest(accounts, given), code)
     return found
 
 

@@ -39,14 +39,15 @@ ACCOUNT_LABEL = f"{ADS_ACCOUNT_LABEL} || ' · ' || a.country_code"
 
 
 class UnknownAccountError(UsageError):
-    """No account has this `key` or name; `nearest` has the most similar names."""
+    """No account of a country has this `key` or name; `nearest` has the most similar names."""
 
-    def __init__(self, key: str, nearest: Sequence[str] = ()) -> None:
+    def __init__(self, key: str, nearest: Sequence[str] = (), country: str | None = None) -> None:
         self.key = key
         self.nearest = nearest
         meant = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        where = f" in {country}" if country else ""
         super().__init__(
-            f"No account {key!r}: `bidbeacon accounts list` shows all accounts; "
+            f"No account {key!r}{where}: `bidbeacon accounts list` shows all accounts; "
             f"`bidbeacon accounts sync` reads them from Amazon.{meant}"
         )
 

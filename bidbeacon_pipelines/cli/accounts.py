@@ -32,6 +32,10 @@ from bidbeacon_pipelines.settings import get_settings
 from bidbeacon_pipelines.summaries.account_list import list_accounts_json
 from bidbeacon_pipelines.summaries.account_page import schedule_json, who_json
 
+_NO_WINDOWS_YET = (
+    "no windows yet: the first refresh makes them. Dagster starts it by itself; `bidbeacon "
+    "refresh` does it now."
+)
 _COUNTED = ("account", "kind", "stored", "gone", "set aside", "last sent (UTC)")
 
 
@@ -61,9 +65,10 @@ def _facts(row: Mapping[str, Any]) -> Iterator[str | None]:
     if (at := row["schedule"]["paused_at"]) is not None:
         yield f"paused by {row['schedule']['paused_by']} at {at:%Y-%m-%d %H:%M} UTC"
     yield row["alias"] and f"an alias of {row['amazon_name']}"
-    yield f"{row['currency']}, {row['time_zone']}, refreshed {row['schedule']['cadence']}"
+    cadence = "" if row["stopped"] else f", cadence: {row['schedule']['cadence']}"
+    yield f"{row['currency']}, {row['time_zone']}{cadence}"
     if not row["windows"]:
-        yield "no windows yet"
+        yield "no windows" if row["stopped"] else _NO_WINDOWS_YET
     elif row["fresh"] is None:
         yield f"{row['windows']:,} windows"
     else:

@@ -56,6 +56,7 @@ _END_SECONDS: Final = 10.0
 def refresh(account: AccountOption, country: CountryOption = None, as_json: Json = False) -> None:
     """Bring an account up to date: plan due windows, request reports, load complete ones.
 
+    Reports cover all countries of the account, so the other countries are brought up to date too.
     Does not wait until reports are complete. Exits with 0 if all due windows are loaded or
     requested, 1 if not, and 2 if the account is unknown or stopped, or there is no database.
     """
@@ -67,7 +68,8 @@ def refresh(account: AccountOption, country: CountryOption = None, as_json: Json
             plan_account(context, session, found.ads_account)
             step_requests(context, session, found.ads_account)
             with context.engine.begin() as connection:
-                left = count_windows_left(connection, found.account_id, now=context.now())
+                of = found.account_id, found.country_code
+                left = count_windows_left(connection, *of, now=context.now())
     if left:
         raise ExpectedError(
             f"{counted(left, 'window is', 'windows are')} due or failed, without an open request: "

@@ -121,18 +121,21 @@ def delete_plans(connection: Connection, request_ids: Sequence[int]) -> None:
 _LEFT = text(f"""
     SELECT count(*)
       FROM report_windows w JOIN advertiser_accounts a USING (account_id, country_code)
-     WHERE w.account_id = :account_id AND {IS_ACTIVE} AND w.dataset = ANY(:datasets)
-       AND w.request_id IS NULL AND (w.next_refresh_at <= :now OR w.status = 'failed')
-       AND w.expires_at > :now
+     WHERE w.account_id = :account_id AND w.country_code = :country_code AND {IS_ACTIVE}
+       AND w.dataset = ANY(:datasets) AND w.request_id IS NULL AND w.expires_at > :now
+       AND (w.next_refresh_at <= :now OR w.status = 'failed')
        AND NOT EXISTS (SELECT FROM report_requests r
                         WHERE r.account_id = w.account_id AND r.dataset = w.dataset
                           AND r.report = w.report AND {OPEN_REQUEST}
                           AND w.window_date BETWEEN r.start_date AND r.end_date)""")
 
 
-def count_windows_left(connection: Connection, account_id: str, *, now: datetime) -> int:
-    """Return the number of an ads account's due or failed windows without an open request."""
-    values = {"account_id": account_id, "datasets": list(DATASETS), "now": now}
+def count_windows_left(
+    connection: Connection, account_id: str, country_code: str, *, now: datetime
+) -> int:
+    """Return the number of due or failed windows of an account without an open request."""
+    values = {"account_id": account_id, "country_code": country_code}
+    values |= {"datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
 

@@ -71,6 +71,31 @@ def test_refresh_ends_with_1_where_something_due_is_not_on_its_way(stocked: Worl
     assert "1 window is due or failed, without an open request" in said
 
 
+def test_refresh_of_a_country_says_nothing_of_another_one(stocked: World) -> None:
+    """A failed day of the US is no reason to end with 1 for Canada, whose windows `accounts list` shows as fresh."""
+    canada = ("refresh", "--account", "Acme Merch", "--country", "CA")
+    hold_reports(stocked)
+    run_command(*canada)
+    loaded = as_loaded(func.now()) | {"request_id": None, "next_refresh_at": None}
+    change_windows(stocked.engine, **loaded)
+    remove_requests(stocked.engine)
+    is_one = ReportWindow.country_code == "US", ReportWindow.window_date == stocked.day()
+    change_windows(
+        stocked.engine, *is_one, ReportWindow.dataset == "daily_targets", status="failed"
+    )
+    run_command(*canada)
+    run_command("refresh", "--account", "Acme Merch", "--country", "US", code=1)
+
+
+def test_an_account_without_windows_says_what_makes_them(stocked: World) -> None:
+    """The list calls no account refreshed before its first refresh; a stopped one waits for nothing."""
+    run_command("accounts", "pause", stocked.account("JP").account_key)
+    said = unwrapped(run_command("accounts", "list").stdout)
+    assert "no windows yet: the first refresh makes them. Dagster starts it" in said
+    assert "USD, America/Los_Angeles, cadence: as soon as due no windows yet:" in said
+    assert "JPY, Asia/Tokyo no windows ✔" in said
+
+
 @pytest.mark.parametrize(
     ("window", "said"),
     [

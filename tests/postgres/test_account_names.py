@@ -94,6 +94,13 @@ def test_a_name_of_several_countries_lists_them(shops: Engine) -> None:
     assert f"Acme Merch · US ({US})" in str(caught.value)
 
 
+def test_two_accounts_of_one_name_and_country_are_told_apart_by_key(shops: Engine) -> None:
+    """The message does not ask for the country, which the user has given."""
+    add_account(shops, "US", "amzn1.acmeshop0002", name="Acme Merch")
+    with pytest.raises(AmbiguousAccountError, match="Write one of these\\.$"):
+        named(shops, "Acme Merch", "US")
+
+
 def test_an_exact_name_counts_more_than_the_beginning_of_another(shops: Engine) -> None:
     """A shop that is called `Nord` is found though `Nordwind GmbH` begins like it."""
     change_accounts(shops, Account.account_key == US, name="Nord")
@@ -106,7 +113,10 @@ def test_an_exact_name_counts_more_than_the_beginning_of_another(shops: Engine) 
     ("given", "country", "said"),
     [
         ("Nordwint", None, "Did you mean Nordwind GmbH · JP"),
-        ("Nordwind GmbH", "BR", "No account 'Nordwind GmbH · BR'"),
+        ("Nordwind GmbH", "BR", "No account 'Nordwind GmbH' in BR"),
+        ("Nordwind GmbH", "BR", "Did you mean Nordwind GmbH · JP?"),
+        ("Nordwind GmbH · JP", "uk", "No account 'Nordwind GmbH · JP' in GB"),
+        (JP, "US", "Did you mean Nordwind GmbH · JP?"),
         ("zzzzzzzz", None, "`bidbeacon accounts list` shows all accounts"),
         ("", None, "No account ''"),
         ("·", None, "No account '·'"),

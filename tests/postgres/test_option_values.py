@@ -77,7 +77,6 @@ GOOD: Mapping[str, st.SearchStrategy[str]] = {
 }
 """The values that an option takes; one that is not here takes any text."""
 TAKE_ANYTHING = {
-    (("entities", "list"), "--country"),
     (("quarantine", "list"), "--country"),
     (("quarantine", "replay"), "--country"),
     (("probe",), "--account"),  # it asks Amazon for the accounts first

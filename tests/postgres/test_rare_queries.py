@@ -147,7 +147,7 @@ QUERIES: Final[Mapping[str, Callable[[Connection], object]]] = {
     "what falls due next": lambda c: due.list_next_due(
         c, f"{FIRST}0", after=NOW, until=NOW + timedelta(hours=1)
     ),
-    "windows left": lambda c: queries.count_windows_left(c, f"{FIRST}0", now=NOW),
+    "windows left": lambda c: queries.count_windows_left(c, f"{FIRST}0", "US", now=NOW),
     "plans": lambda c: queries.lock_plans(c, f"{FIRST}0"),
     "requests to step": lambda c: queries.list_requests_to_step(
         c, due_at=NOW, downloads=SETTINGS.scratch_folder

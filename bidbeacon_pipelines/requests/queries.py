@@ -134,8 +134,8 @@ def count_windows_left(
     connection: Connection, account_id: str, country_code: str, *, now: datetime
 ) -> int:
     """Return the number of due or failed windows of an account without an open request."""
-    values = {"account_id": account_id, "country_code": country_code}
-    values |= {"datasets": list(DATASETS), "now": now}
+    account = {"account_id": account_id, "country_code": country_code}
+    values = account | {"datasets": list(DATASETS), "now": now}
     return int(connection.execute(_LEFT, values).scalar_one())
 
 

@@ -2,6 +2,7 @@
 
 import re
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -26,7 +27,12 @@ def store(session_store: SessionStore) -> SessionStore:
     engine, hour = session_store.engine, timedelta(hours=1)
     for account_id in (ONE, TWO):
         add_account(engine, "US", account_id)
-    late = {"status": "in_flight", "report_id": "rpt-1", "attempts": 1, "sent_at": now - 3 * hour}
+    late: dict[str, Any] = {
+        "status": "in_flight",
+        "report_id": "rpt-1",
+        "attempts": 1,
+        "sent_at": now - 3 * hour,
+    }
     add_request(engine, ONE, DAY, **late, late_at=now - hour, next_step_at=now + hour)
     failed = {"code": "other", "detail": {"reason": "Amazon says why"}}
     add_request(engine, TWO, DAY, attempts=2, cause=failed, next_step_at=now + hour)

@@ -97,7 +97,7 @@ def test_a_name_of_several_countries_lists_them(shops: Engine) -> None:
 def test_two_accounts_of_one_name_and_country_are_told_apart_by_key(shops: Engine) -> None:
     """The message does not ask for the country, which the user has given."""
     add_account(shops, "US", "amzn1.acmeshop0002", name="Acme Merch")
-    with pytest.raises(AmbiguousAccountError, match="Write one of these\\.$"):
+    with pytest.raises(AmbiguousAccountError, match=r"Write one of these\.$"):
         named(shops, "Acme Merch", "US")
 
 

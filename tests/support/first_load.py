@@ -1,6 +1,7 @@
 """An installation during the first load of its history, which Amazon's slots limit."""
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -28,7 +29,10 @@ def store_first_load(engine: Engine) -> None:
     today = now.date()
     account = add_account(engine, time_zone="UTC", first_seen_at=now - timedelta(hours=1))
     days = days_until(today - timedelta(days=1), 100)
-    due = {"next_refresh_at": now - timedelta(days=1), "expires_at": now + timedelta(days=400)}
+    due: dict[str, Any] = {
+        "next_refresh_at": now - timedelta(days=1),
+        "expires_at": now + timedelta(days=400),
+    }
     with engine.begin() as connection:
         add_windows(connection, account, days, DATASET, **due)
         set_windows_through(connection, account, DATASET, REPORT, today, created=100)
@@ -38,11 +42,11 @@ def store_first_load(engine: Engine) -> None:
     change_windows(engine, is_loaded, **as_loaded(now) | {"next_refresh_at": later})
     for ago in range(20):
         at = now - timedelta(minutes=ago + 1)
-        ended = {"status": "loaded", "sent_at": at, "finished_at": at}
+        ended: dict[str, Any] = {"status": "loaded", "sent_at": at, "finished_at": at}
         request = add_request(engine, ONE, days[60 + ago], **ended)
         add_load(engine, account, request, at, first_days=1)
     for day in days[:56]:
         add_request(engine, ONE, day)
     for day in days[56:60]:
-        at_amazon = {"report_id": f"r{day}", "attempts": 1, "sent_at": now}
+        at_amazon: dict[str, Any] = {"report_id": f"r{day}", "attempts": 1, "sent_at": now}
         add_request(engine, ONE, day, status="in_flight", **at_amazon)

@@ -91,7 +91,9 @@ def test_service_is_stopped_with_its_own_children(
 def test_end_of_a_service_is_an_error_with_its_last_lines(tmp_path: Path) -> None:
     """The error names service and exit code, and shows the end of the log without colors."""
     ill = service_of(tmp_path, ILL)
-    with pytest.raises(ServiceFailedError, match=r"^fake: the service ended \(exit code 7\)\.") as failed:
+    with pytest.raises(
+        ServiceFailedError, match=r"^fake: the service ended \(exit code 7\)\."
+    ) as failed:
         run(tmp_path, ill, lambda children: children.wait_until_ready(ill))
     assert str(failed.value).endswith(f"The end of {tmp_path}/fake.log:\nfirst word\nlast word")
 

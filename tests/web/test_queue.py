@@ -17,7 +17,7 @@ from tests.web.test_product_routes import client_of
 
 DAY = date(2026, 11, 23)
 TWO = "amzn1.ads-account.g.two"
-AT_AMAZON = {"status": "in_flight", "report_id": "r1", "attempts": 1}
+AT_AMAZON: dict[str, Any] = {"status": "in_flight", "report_id": "r1", "attempts": 1}
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from bidbeacon_pipelines.requests.tables import ReportGate, ReportRequest
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SOON, AGO = NOW + timedelta(minutes=1), NOW - timedelta(hours=2)
 UNANSWERED = cause("report-unanswered")
-SENT = {"status": "sent", "sent_at": AGO, "attempts": 1}
+SENT: dict[str, Any] = {"status": "sent", "sent_at": AGO, "attempts": 1}
 AT_AMAZON = SENT | {"status": "in_flight", "report_id": "r", "late_at": SOON, "next_step_at": SOON}
 READY = SENT | {"status": "completed", "report_id": "r"}
 

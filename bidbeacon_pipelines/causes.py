@@ -398,8 +398,8 @@ _TABLE = (
     CauseKind(
         "expired",
         "The day was never loaded while Amazon served it.",
-        "The day stays empty. If Amazon serves a longer history, store that with `bidbeacon "
-        "contract set`: BidBeacon then requests the day.",
+        "The day stays empty. If Amazon serves days of this age, set a longer history with "
+        "`bidbeacon contract set`: BidBeacon then requests the day.",
     ),
     CauseKind(
         "not-served",
@@ -423,8 +423,8 @@ _TABLE = (
     CauseKind(
         "day-not-served",
         "Amazon no longer serves this day[; the oldest day that it serves is {oldest}].",
-        "Load younger days. If Amazon serves a longer history, store that with `bidbeacon "
-        "contract set`.",
+        "Load younger days. If Amazon serves days of this age, set a longer history with "
+        "`bidbeacon contract set`.",
     ),
     CauseKind(
         "day-not-over",

@@ -75,7 +75,8 @@ def _tail(account_id: str) -> str:
     tail = account_id.rsplit(".", 1)[-1]
     if not _PLAIN.fullmatch(tail):
         raise ValueError(
-            f"Expected an account id that ends in letters, digits, - or _, got: {account_id!r}."
+            "Expected an account id with only letters, digits, - and _ after its last dot, "
+            f"got: {account_id!r}."
         )
     return tail
 

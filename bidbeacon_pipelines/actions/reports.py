@@ -425,8 +425,8 @@ class RowsKept(_WindowsAction):
     """
 
     sentence = (
-        "Kept the loaded rows of {dataset:badge} for {windows:count:final day} {windows:windows}, "
-        "not those of a later report, by {by}"
+        "{by} kept the loaded rows of {dataset:badge} for {windows:count:final day} "
+        "{windows:windows}, and rejected the rows of a later report"
     )
     effect = "kept"
 

@@ -21,7 +21,7 @@ def first_partition_day(today: date, months: int) -> date:
 
 
 def count_partition_days(today: date, months: int) -> int:
-    """Return the number of days that have a partition; `today` is the day in UTC."""
+    """Return how many days have a partition if the last `months` months do; `today` is in UTC."""
     return (today - first_partition_day(today, months) + timedelta(days=DAYS_AHEAD)).days
 
 

@@ -59,10 +59,10 @@ def build_report_checks(dataset: Dataset) -> dg.AssetChecksDefinition:
 def evaluate_checks(context: Context, job: RunningJob, datasets: Collection[str]) -> None:
     """Log the results of all checks of these datasets, as events of the run.
 
-    Call it after loads of the datasets are recorded. Loads occur every minute, but each evaluation
-    reads all windows. Therefore results of the last ten minutes are logged again, with the time of
-    their evaluation as `checked_at`. If a dataset has no such results, its checks are evaluated
-    now, and the results link to the session of `job`.
+    Call it after loads of the datasets are recorded. An evaluation reads all windows, and loads
+    occur every minute, so checks are evaluated at most every ten minutes. In between, the previous
+    results are logged again, with the time of their evaluation as `checked_at`. New results link to
+    the session of `job`.
     """
     now = job.context.now()
     for dataset in map(get_dataset, sorted(datasets)):

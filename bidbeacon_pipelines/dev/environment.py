@@ -1,4 +1,4 @@
-"""The environment of `bidbeacon dev`: variables of processes, files for other terminals."""
+"""Sets the variables of `bidbeacon dev`'s processes, and writes them for other terminals."""
 
 import json
 import os

@@ -115,7 +115,7 @@ class Outlook:
         return f"at {when(self.step_at)}" if self.step_at > self.now else "within two minutes"
 
     def loaded(self) -> str:
-        """Return when a complete report is loaded, as `polled` does."""
+        """Return when a complete report is loaded: "at …", "right now", "within …" or "when …"."""
         if self.loads_full is None or self.is_locked or self.step_at > self.now:
             return self.polled()
         return f"when {_one_of_loads(self.loads_full)} has ended"

@@ -368,7 +368,7 @@ def _polled(
 
 
 def _not_made(row: "ReportRequest", again_at: datetime) -> "ReportRequest":
-    """Return the row after a step that was not taken: its attempt or load is not counted."""
+    """Return the row of a request whose step could not be taken and is due at `again_at`."""
     changes: dict[str, Any] = {}
     if row.status == RequestStatus.SENT:
         changes = {"status": RequestStatus.PLANNED.value, "attempts": row.attempts - 1}

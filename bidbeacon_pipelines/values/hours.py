@@ -78,9 +78,7 @@ def start_of_hour(day: date, written: WrittenHour, time_zone: str) -> datetime:
         raise ImpossibleHourError(f"an hour of the row's day, {day}")
     starts = _starts(day, written.hour, ZoneInfo(time_zone))
     if not starts:
-        raise ImpossibleHourError(
-            f"an hour that exists on {day} in {time_zone} (the clock skips this hour)"
-        )
+        raise ImpossibleHourError(f"an hour that the clocks in {time_zone} do not skip on {day}")
     if written.offset is None:
         return next(iter(starts.values()))
     if written.offset not in starts:

@@ -111,7 +111,7 @@ def test_what_is_no_hour_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     ("day", "value", "expected"),
     [
-        (8, 2, f"an hour that exists on 2026-03-08 in {US} (the clock skips this hour)"),
+        (8, 2, f"an hour that the clocks in {US} do not skip on 2026-03-08"),
         (9, "2026-03-08T18:00:00", "an hour of the row's day, 2026-03-09"),
         (9, "2026-03-09T18:00:00Z", f"a local time with the correct UTC offset of {US}"),
     ],
